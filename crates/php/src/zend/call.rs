@@ -64,6 +64,20 @@ pub(crate) struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
+    /// Lets another function have this call, of which nothing was read yet.
+    ///
+    /// # Safety
+    /// The number is that of a [`Handler`], for a function with these parameters.
+    pub(super) unsafe fn pass_to(&mut self, handler: usize) -> Result<(), Thrown> {
+        let handler = std::ptr::with_exposed_provenance::<()>(handler);
+        // SAFETY: as the caller says; frame and result are those of a call that PHP makes now.
+        unsafe {
+            let handler: Handler = std::mem::transmute(handler);
+            handler(&raw mut *self.frame, &raw mut *self.result);
+        }
+        if globals::exception().is_null() { Ok(()) } else { Err(Thrown) }
+    }
+
     /// The object whose method this is.
     pub(crate) fn this(&self) -> *mut zend_object {
         // SAFETY: only methods ask, and PHP calls those with an object.

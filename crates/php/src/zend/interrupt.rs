@@ -50,6 +50,15 @@ pub(crate) fn request() {
     }
 }
 
+/// Whether PHP was asked to, and has not stopped yet.
+pub(crate) fn is_requested() -> bool {
+    // SAFETY: as in `request`.
+    unsafe {
+        let flag = &raw mut (*globals::executor()).vm_interrupt;
+        (*flag.cast::<AtomicBool>()).load(Ordering::SeqCst)
+    }
+}
+
 /// Lets the frames of the program be left as by `exit`.
 pub(crate) fn throw_exit() {
     // SAFETY: within PHP's only thread, and nothing is thrown yet.

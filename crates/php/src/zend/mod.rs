@@ -15,6 +15,7 @@ pub(crate) mod function;
 pub(crate) mod globals;
 pub(crate) mod interrupt;
 pub(crate) mod message;
+mod naps;
 pub(crate) mod object;
 pub(crate) mod opcache;
 pub(crate) mod process;

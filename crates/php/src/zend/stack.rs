@@ -9,7 +9,7 @@ use ext_php_rs::ffi::{
 };
 use ostler::stack::Frames;
 
-use super::globals;
+use super::{globals, naps};
 
 /// Most frames that are followed: a list that was caught in the midst of a change may be a ring.
 const FRAMES_MAX: usize = 128;
@@ -18,6 +18,7 @@ const NAME_BYTES_MAX: usize = 120;
 
 /// From now on captured stacks of this process have the frames of PHP.
 pub(crate) fn show_frames() {
+    naps::make_whole();
     // SAFETY: `add_frames` allocates nothing, takes no lock, and reads memory by a system call
     // that fails where there is none.
     unsafe { ostler::stack::set_frame_source(Some(add_frames)) };
@@ -75,6 +76,7 @@ impl Name {
 }
 
 unsafe extern "C" fn add_frames(frames: &mut Frames<'_>) {
+    naps::count_capture();
     let executor = globals::executor().expose_provenance();
     let first = executor + offset_of!(_zend_executor_globals, current_execute_data);
     let Some(mut frame) = pointer(first) else { return };
