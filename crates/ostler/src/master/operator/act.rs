@@ -202,7 +202,7 @@ impl Master {
         if let Some(number) = operators.peers.who_succeeds() {
             // What else it has asked comes in another turn: a new master can fail while it is asked
             // for, and a line of such requests must not become as many calls within each other.
-            operators.peers.answer(number, &answer);
+            operators.peers.answer(number, answer);
             operators.peers.flush(number, &self.epoll, now);
         }
     }
