@@ -287,7 +287,7 @@ impl Master {
             ToMaster::ReloadSlots(part) => self.on_reload_slots(part),
             ToMaster::ReloadFinished { outcome, why } => self.on_reload_finished(outcome, why),
             ToMaster::WantReload { worker, ticket } => {
-                self.reload(Asker::Process { worker, ticket });
+                let _ = self.reload(Asker::Process { worker, ticket });
             }
             ToMaster::NobodyStarts(why) => self.on_nobody_starts(why),
             ToMaster::Resized(workers) => self.on_resized(workers),

@@ -149,10 +149,11 @@ impl Master {
         if self.shutdown.has_begun() {
             return Some(refused("the server ends"));
         }
-        let operators = self.operators.as_mut()?;
-        let ticket = operators.next_ticket();
-        operators.peers.wait_for_reload(number, ticket, &self.epoll);
-        self.reload(Asker::Operator { ticket });
+        let ticket = self.operators.as_mut()?.next_ticket();
+        if !self.reload(Asker::Operator { ticket }) {
+            return Some(refused("as many operators as there can be wait for a reload already"));
+        }
+        self.operators.as_mut()?.peers.wait_for_reload(number, ticket, &self.epoll);
         None
     }
 
@@ -167,7 +168,7 @@ impl Master {
         for ticket in tickets {
             let Some(operators) = &self.operators else { return };
             if let Some(number) = operators.peers.who_reloads(*ticket) {
-                self.answer_later(number, &answer, clock::monotonic_ms());
+                self.answer_later(number, answer.clone(), clock::monotonic_ms());
             }
         }
     }
