@@ -144,6 +144,13 @@ impl Reactor {
         self.clients
             .brain
             .worker_died(slot, first, self.clients.now, &mut |entry| destination.body(entry, 0));
+        self.drop_rest_of(slot, &destination, first);
+        tracing::debug!(worker = %destination.key(), "lane settled");
+        destination.unwatch(&self.clients.epoll);
+    }
+
+    /// What a worker has begun and nobody will end. Its place is free for another one.
+    fn drop_rest_of(&mut self, slot: LaneSlot, destination: &Destination, first: u64) {
         self.clients.drop_datagram_parts(slot);
         self.clients.drop_messages_of(slot);
         let (is_condemned, memory) = (destination.is_condemned(), &mut self.clients.memory);
@@ -151,22 +158,24 @@ impl Reactor {
             tasks.lane_ended(slot, first, is_condemned, memory);
         }
         if let Some(messages) = &mut self.clients.messages {
-            messages.lane_ended(slot, &destination, memory);
+            messages.lane_ended(slot, destination, memory);
         }
-        tracing::debug!(worker = %destination.key(), "lane settled");
-        destination.unwatch(&self.clients.epoll);
     }
 
     /// A worker that was never forked or is gone. One whose pidfd is here is settled when that is
-    /// readable; one without has never served here ([`Reactor::serve`]), so that there is nothing
-    /// to settle.
+    /// readable; one without has never served here ([`Reactor::serve`]), so that no delivery is to
+    /// be settled. It may have written all the same.
     pub(super) fn release(&mut self, key: ProcessKey) {
         // Its pidfd may have told before.
         let Some(slot) = self.destinations.find(key) else { return };
         if self.destinations.get(slot).is_some_and(Destination::is_watched) {
             return;
         }
+        let started = self.destinations.get_mut(slot).map(Destination::started_below);
+        let first = started.and_then(Result::ok).unwrap_or(u64::MAX);
         if let Some(destination) = self.destinations.remove(slot) {
+            self.clients.drop_streams_of(slot);
+            self.drop_rest_of(slot, &destination, first);
             destination.unwatch(&self.clients.epoll);
         }
         self.clients.brain.remove_lane(slot);

@@ -63,3 +63,31 @@ impl Messages {
         self.operator.lane_ended(lane);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ostler_shm::giver::ProtocolViolation;
+    use ostler_shm::lane::RawBytes;
+    use ostler_shm::record::{FLAG_MORE, Header};
+
+    use crate::options::Options;
+    use crate::reactor::tests::{KEY, booting};
+
+    /// Or the next process at its place would end what this one has begun.
+    #[test]
+    fn what_a_worker_has_begun_that_never_served_is_dropped_with_it() {
+        let mut reactor = booting(&Options { workers: 1, reactors: 1, ..Options::default() });
+        let slot = reactor.destinations.find(KEY).unwrap();
+        let header = Header { flags: FLAG_MORE, ..Header::default() };
+        let messages = reactor.clients.messages.as_mut().unwrap();
+        let bytes = RawBytes::of(b"half");
+        let stray = (8, ProtocolViolation("stray"));
+        assert_eq!(messages.parts.add(slot, 1, &header, bytes, stray), Ok(None));
+        reactor.release(KEY);
+        let rest = Header { part_offset: 4, ..Header::default() };
+        let messages = reactor.clients.messages.as_mut().unwrap();
+        let bytes = RawBytes::of(b"rest");
+        let stray = (8, ProtocolViolation("stray"));
+        assert!(messages.parts.add(slot, 1, &rest, bytes, stray).is_err());
+    }
+}
