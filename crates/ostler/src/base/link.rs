@@ -5,11 +5,15 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use crate::control::{Channel, FromProcess, Received, ToProcess};
 
 /// A message and its descriptors.
 type Letter = (ToProcess, Vec<OwnedFd>);
+
+/// How long what cannot be sent waits.
+const RETRY: Duration = Duration::from_millis(10);
 
 /// The link.
 #[derive(Debug)]
@@ -32,11 +36,21 @@ impl Link {
         })
     }
 
+    /// Sends what could not be sent at once; what is left is to be tried again after the time that
+    /// it answers, because nothing tells when that is possible.
+    pub(super) fn try_again(&self) -> Option<Duration> {
+        let mut channel = self.channel.borrow_mut();
+        if channel.has_backlog() {
+            // The master that cannot be reached is gone.
+            let _ = channel.flush();
+        }
+        channel.has_backlog().then_some(RETRY)
+    }
+
     /// Takes everything that the master has sent.
     pub(super) fn read(&self) {
+        self.try_again();
         let mut channel = self.channel.borrow_mut();
-        // The master that cannot be reached is gone.
-        let _ = channel.flush();
         loop {
             match channel.receive() {
                 Ok(Received::Message(message, descriptors)) if message.is_introduction() => {

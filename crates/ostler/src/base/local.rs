@@ -105,9 +105,7 @@ pub(crate) fn make(plan: Plan<'_>) -> io::Result<Local> {
     let room = Rc::clone(&reactor);
     lanes.make_room_by(Box::new(move || {
         // The reactor and user code take turns.
-        if let Ok(mut reactor) = room.try_borrow_mut() {
-            reactor.make_room();
-        }
+        room.try_borrow_mut().map_or(true, |mut reactor| reactor.make_room())
     }));
     let context = WorkerContext::new(key, worker, callee, inbox, lanes);
     token::live_here(&context);

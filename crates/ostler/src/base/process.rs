@@ -191,7 +191,9 @@ impl<H: AnyHandler> Process<H> {
         let due = [self.departure.deadline(), accepting, self.ends_at];
         let due = due.into_iter().flatten().min();
         let due = due.map(|at| Duration::from_millis(at.saturating_sub(clock::monotonic_ms())));
-        [due, self.run.sleep_time()].into_iter().flatten().min()
+        // What the master could not be told is tried again.
+        let again = self.link.try_again();
+        [due, again, self.run.sleep_time()].into_iter().flatten().min()
     }
 
     /// Lets worker and reactor do what there is to do for them.
@@ -286,7 +288,7 @@ impl<H: AnyHandler> Process<H> {
                 ToProcess::CloseAll { timed_out } => self.depart(Event::CloseAll { timed_out }),
                 ToProcess::ReadDatagrams => self.read_datagrams(),
                 ToProcess::Certificates => self.show_new_certificates(descriptors),
-                ToProcess::Board { .. } | ToProcess::Gone { .. } | ToProcess::Way => {
+                ToProcess::Board { .. } | ToProcess::Gone { .. } | ToProcess::Way { .. } => {
                     invariant!(false, "introductions are no orders");
                 }
             }

@@ -10,14 +10,19 @@ use std::io::{self, ErrorKind};
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use ostler_core::Millis;
 use rustix::io::Errno;
 
 use super::manager::{MANAGER_MESSAGE_SIZE_BYTES, ToManager, ToMaster};
 use super::wire::Malformed;
-use crate::sys::control_socket;
+use crate::sys::epoll::Interest;
+use crate::sys::{clock, control_socket};
 
 /// Messages in an outbox, beyond which the peer counts as dead: eight for each of 4 096 workers.
 const OUTBOX_MESSAGES_MAX: usize = 32_768;
+
+/// How long what nothing tells of waits before it is tried again.
+const RETRY_MS: Millis = 10;
 
 /// One kind of message of a [`Channel`].
 pub(crate) trait Message: Sized {
@@ -64,8 +69,8 @@ pub(crate) struct Channel<Out, In> {
     socket: OwnedFd,
     outbox: VecDeque<([u8; MANAGER_MESSAGE_SIZE_BYTES], Vec<OwnedFd>)>,
     /// The first of them waits for something that nothing tells of: memory, or that fewer
-    /// descriptors are on their way.
-    waits_untold: bool,
+    /// descriptors are on their way. Then it is tried again.
+    retry_at: Option<Millis>,
     kinds: PhantomData<fn(Out) -> In>,
 }
 
@@ -79,7 +84,7 @@ fn is_passing(error: &io::Error) -> bool {
 impl<Out: Message, In: Message> Channel<Out, In> {
     /// Takes an end of [`control_socket::pair`].
     pub(crate) fn new(socket: OwnedFd) -> Self {
-        Self { socket, outbox: VecDeque::new(), waits_untold: false, kinds: PhantomData }
+        Self { socket, outbox: VecDeque::new(), retry_at: None, kinds: PhantomData }
     }
 
     /// Takes the socket out; what is in the outbox is lost.
@@ -126,14 +131,14 @@ impl<Out: Message, In: Message> Channel<Out, In> {
         &mut self,
         mut send: impl FnMut(&OwnedFd, &[u8], &[BorrowedFd<'_>]) -> io::Result<()>,
     ) -> io::Result<()> {
-        self.waits_untold = false;
+        self.retry_at = None;
         while let Some((message, descriptors)) = self.outbox.front() {
             let borrowed: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
             match send(&self.socket, message, &borrowed) {
                 Ok(()) => self.outbox.pop_front(),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if is_passing(&error) => {
-                    self.waits_untold = true;
+                    self.retry_at = Some(clock::monotonic_ms().saturating_add(RETRY_MS));
                     return Ok(());
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -157,7 +162,23 @@ impl<Out: Message, In: Message> Channel<Out, In> {
     /// not to be watched for writing, which would find it writable for ever, and
     /// [`Channel::flush`] is to be called after a while.
     pub(crate) const fn waits_untold(&self) -> bool {
-        self.waits_untold
+        self.retry_at.is_some()
+    }
+
+    /// When [`Channel::flush`] is to be called because nothing tells that it could help.
+    pub(crate) const fn retry_at(&self) -> Option<Millis> {
+        self.retry_at
+    }
+
+    /// Tries again, if it is time for that.
+    pub(crate) fn send_again(&mut self, now: Millis) -> io::Result<()> {
+        if self.retry_at.is_some_and(|at| now >= at) { self.flush() } else { Ok(()) }
+    }
+
+    /// What the socket is to be watched for: also for room to write, if the outbox waits for that.
+    pub(crate) fn interest(&self) -> Interest {
+        let waits_for_room = self.has_backlog() && !self.waits_untold();
+        if waits_for_room { Interest::READ | Interest::WRITE } else { Interest::READ }
     }
 
     /// Takes one message. A malformed one is an `InvalidData` error and is gone; the next may be

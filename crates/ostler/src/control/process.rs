@@ -35,7 +35,10 @@ pub(crate) enum ToProcess {
         worker: ProcessKey,
     },
     /// A way from another process, with its socket.
-    Way,
+    Way {
+        /// Who has made it.
+        worker: ProcessKey,
+    },
     /// Read datagrams from now on: nobody else of this slot has any in hand.
     ReadDatagrams,
     /// What clients of encrypted ports are shown from now on, with one file.
@@ -58,6 +61,13 @@ pub(crate) enum FromProcess {
     },
     /// One introduction was received ([`ToProcess::is_introduction`]).
     Met,
+    /// The session table of another process came without a descriptor: there was none left here.
+    Missed {
+        /// Its seat.
+        seat: u16,
+        /// Who.
+        worker: ProcessKey,
+    },
     /// No datagram is read any more, and all that were are handled.
     DatagramsSettled,
 }
@@ -65,7 +75,7 @@ pub(crate) enum FromProcess {
 impl ToProcess {
     /// Whether it tells of other processes, and is no order.
     pub(crate) const fn is_introduction(self) -> bool {
-        matches!(self, Self::Board { .. } | Self::Gone { .. } | Self::Way)
+        matches!(self, Self::Board { .. } | Self::Gone { .. } | Self::Way { .. })
     }
 }
 
@@ -81,7 +91,7 @@ impl Message for ToProcess {
             Self::ReadDatagrams => writer.u8(6),
             Self::Board { seat, worker } => writer.u8(7).u16(seat).key(worker),
             Self::Gone { seat, worker } => writer.u8(8).u16(seat).key(worker),
-            Self::Way => writer.u8(9),
+            Self::Way { worker } => writer.u8(9).key(worker),
         }
         .finish()
     }
@@ -97,7 +107,7 @@ impl Message for ToProcess {
             6 => Self::ReadDatagrams,
             7 => Self::Board { seat: reader.u16()?, worker: reader.key()? },
             8 => Self::Gone { seat: reader.u16()?, worker: reader.key()? },
-            9 => Self::Way,
+            9 => Self::Way { worker: reader.key()? },
             _ => return Err(Malformed),
         };
         reader.finish(message)
@@ -113,6 +123,7 @@ impl Message for FromProcess {
             Self::Board => writer.u8(131),
             Self::Way { seat, worker } => writer.u8(132).u16(seat).key(worker),
             Self::Met => writer.u8(133),
+            Self::Missed { seat, worker } => writer.u8(134).u16(seat).key(worker),
         }
         .finish()
     }
@@ -125,6 +136,7 @@ impl Message for FromProcess {
             131 => Self::Board,
             132 => Self::Way { seat: reader.u16()?, worker: reader.key()? },
             133 => Self::Met,
+            134 => Self::Missed { seat: reader.u16()?, worker: reader.key()? },
             _ => return Err(Malformed),
         };
         reader.finish(message)
@@ -148,7 +160,7 @@ mod tests {
             ToProcess::ReadDatagrams,
             ToProcess::Board { seat: 3, worker },
             ToProcess::Gone { seat: 3, worker },
-            ToProcess::Way,
+            ToProcess::Way { worker },
         ] {
             let mut bytes = message.to_bytes();
             assert_eq!(ToProcess::from_bytes(&bytes), Ok(message));
@@ -162,6 +174,7 @@ mod tests {
             FromProcess::Board,
             FromProcess::Way { seat: 3, worker },
             FromProcess::Met,
+            FromProcess::Missed { seat: 3, worker },
         ] {
             let bytes = message.to_bytes();
             assert_eq!(FromProcess::from_bytes(&bytes), Ok(message));

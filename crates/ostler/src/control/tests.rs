@@ -1,6 +1,7 @@
 use super::manager::MANAGER_MESSAGE_SIZE_BYTES;
 use super::wire::Malformed;
 use super::*;
+use crate::sys::epoll::Interest;
 use crate::sys::{control_socket, eventfd};
 use ostler_core::ids::{ProcessKey, Slot};
 use ostler_core::supervisor::{Exit, KillCause, LeaveReason, ReloadOutcome};
@@ -233,6 +234,7 @@ fn a_full_socket_keeps_order_in_the_outbox() {
         master.send(&ToManager::Condemn(ProcessKey::event(0, generation)), Vec::new()).unwrap();
     }
     assert!(master.has_backlog());
+    assert_eq!(master.interest(), Interest::READ | Interest::WRITE);
     for generation in 0..count {
         master.flush().unwrap();
         let Received::Message(message, _) = manager.receive().unwrap() else { panic!() };
@@ -252,6 +254,10 @@ fn what_is_sent_first_waits_for_nobody_who_cannot_be_sent() {
     let mut error = Some(too_many);
     master.flush_by(|_, _, _| Err(error.take().unwrap())).unwrap();
     assert!(master.has_backlog() && master.waits_untold(), "the socket is writable for ever");
+    assert_eq!(master.interest(), Interest::READ);
+    let retry_at = master.retry_at().unwrap();
+    master.send_again(retry_at - 1).unwrap();
+    assert!(master.has_backlog(), "it is not time for it");
     let first = ToManager::Condemn(ProcessKey::event(0, 2));
     let mut sent = 0;
     master.outbox_push_first(&first);
@@ -265,9 +271,10 @@ fn what_is_sent_first_waits_for_nobody_who_cannot_be_sent() {
         })
         .unwrap();
     assert!(sent == 1 && master.waits_untold());
+    let retry_at = master.retry_at().unwrap();
     assert!(matches!(manager.receive().unwrap(), Received::Message(it, _) if it == first));
-    master.flush().unwrap();
-    assert!(!master.has_backlog() && !master.waits_untold());
+    master.send_again(retry_at).unwrap();
+    assert!(!master.has_backlog() && !master.waits_untold() && master.retry_at().is_none());
     assert!(matches!(manager.receive().unwrap(), Received::Message(it, _) if it == late));
 }
 

@@ -63,8 +63,8 @@ pub(super) struct Driver<'setup> {
     signals: SignalFd,
     signal_notes: SignalNotes,
     pub(super) master: Channel<ToMaster, ToManager>,
-    /// Whether the master's socket is watched for room to write.
-    watches_backlog: bool,
+    /// What the master's socket is watched for.
+    watched_for: Interest,
     supervisor: BasedSupervisor,
     pub(super) children: Children,
     /// Lane memory that has arrived and is not forked with yet.
@@ -109,7 +109,7 @@ impl<'setup> Driver<'setup> {
             signals,
             signal_notes: SignalNotes::default(),
             master,
-            watches_backlog: false,
+            watched_for: Interest::READ,
             supervisor: BasedSupervisor::new(supervisor, generation_base),
             children: Children::default(),
             lanes: HashMap::new(),
@@ -187,6 +187,7 @@ impl<'setup> Driver<'setup> {
         for event in self.memory.run_due(now, &self.children) {
             self.tell(event)?;
         }
+        self.master.send_again(now).map_err(|_| Ending::MasterGone)?;
         self.watch_backlog()?;
         self.epoll.wait(events, self.timeout())?;
         for (token, _) in events.iter() {
@@ -213,6 +214,7 @@ impl<'setup> Driver<'setup> {
             self.reports.due(),
             self.diagnosis.due(),
             self.memory.due(),
+            self.master.retry_at(),
         ];
         let at = due.into_iter().flatten().min()?;
         // At least 1 ms, so that a deadline that does not move can never make this loop spin.
@@ -242,11 +244,10 @@ impl<'setup> Driver<'setup> {
     }
 
     fn watch_backlog(&mut self) -> Step {
-        let wanted = self.master.has_backlog();
-        if wanted != self.watches_backlog {
-            let interest = if wanted { Interest::READ | Interest::WRITE } else { Interest::READ };
-            self.epoll.modify(&self.master, Source::Master.token(), interest)?;
-            self.watches_backlog = wanted;
+        let wanted = self.master.interest();
+        if wanted != self.watched_for {
+            self.epoll.modify(&self.master, Source::Master.token(), wanted)?;
+            self.watched_for = wanted;
         }
         Ok(())
     }

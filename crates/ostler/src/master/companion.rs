@@ -46,8 +46,8 @@ struct Process {
     key: ProcessKey,
     link: Channel<ToCompanion, FromCompanion>,
     is_ready: bool,
-    /// Its socket is watched for room to write.
-    watches_backlog: bool,
+    /// What its socket is watched for.
+    watched_for: Interest,
 }
 
 #[derive(Default)]
@@ -96,12 +96,24 @@ impl Companion {
     /// Watches for room when something waits for it.
     fn watch(&mut self, epoll: &Epoll) {
         let Some(process) = &mut self.process else { return };
-        let wanted = process.link.has_backlog();
-        if wanted != process.watches_backlog {
-            let interest = if wanted { Interest::READ | Interest::WRITE } else { Interest::READ };
-            process.watches_backlog =
-                epoll.modify(&process.link, COMPANION, interest).is_ok() && wanted;
+        let wanted = process.link.interest();
+        if wanted != process.watched_for && epoll.modify(&process.link, COMPANION, wanted).is_ok() {
+            process.watched_for = wanted;
         }
+    }
+
+    /// When what it is to be told is tried again.
+    pub(super) fn retry_at(&self) -> Option<Millis> {
+        self.process.as_ref()?.link.retry_at()
+    }
+
+    /// Tells it what it could not be told before, if it is time for that.
+    pub(super) fn tell_again(&mut self, now: Millis, epoll: &Epoll) {
+        if let Some(process) = &mut self.process {
+            // One that cannot be reached is dying, which is told.
+            let _ = process.link.send_again(now);
+        }
+        self.watch(epoll);
     }
 
     /// Its process is gone, or never came.
@@ -179,7 +191,7 @@ impl Master {
         let (near, far) = control_socket::pair()?;
         self.epoll.add(&near, COMPANION, Interest::READ)?;
         let link = Channel::new(near);
-        let process = Process { key, link, is_ready: false, watches_backlog: false };
+        let process = Process { key, link, is_ready: false, watched_for: Interest::READ };
         companion.process = Some(process);
         Ok(Some(far))
     }

@@ -177,6 +177,9 @@ impl Master {
             self.succeeding.retry_at,
             self.predecessor.as_ref().and_then(Predecessor::due),
             self.size_due(),
+            self.managers.current.channel.retry_at(),
+            self.base.as_ref().and_then(Base::retry_at),
+            self.companion.as_ref().and_then(Companion::retry_at),
             self.operators.as_ref().and_then(Operators::due),
         ];
         let deadline = deadlines.into_iter().flatten().min()?;
@@ -410,6 +413,7 @@ impl Master {
 
     fn run_due(&mut self, now: Millis) {
         self.tell_refused_calls();
+        self.tell_again(now);
         self.run_service(now);
         self.look_at_certificates(now);
         self.look_at_workers(now);
@@ -447,6 +451,19 @@ impl Master {
         self.watch_backlog();
     }
 
+    /// Sends what waits for something that nothing tells of.
+    fn tell_again(&mut self, now: Millis) {
+        if self.managers.current.channel.retry_at().is_some_and(|at| now >= at) {
+            self.flush_manager();
+        }
+        if let Some(base) = &mut self.base {
+            base.tell_again(now);
+        }
+        if let Some(companion) = &mut self.companion {
+            companion.tell_again(now, &self.epoll);
+        }
+    }
+
     fn flush_manager(&mut self) {
         let _ = self.managers.current.channel.flush();
         self.watch_backlog();
@@ -454,9 +471,7 @@ impl Master {
 
     fn watch_backlog(&mut self) {
         let channel = &self.managers.current.channel;
-        let interest =
-            if channel.has_backlog() { Interest::READ | Interest::WRITE } else { Interest::READ };
-        let _ = self.epoll.modify(channel, MANAGER, interest);
+        let _ = self.epoll.modify(channel, MANAGER, channel.interest());
     }
 
     pub(super) fn tell_all(&self, message: impl Fn() -> ToReactor) {

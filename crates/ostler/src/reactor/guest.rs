@@ -124,12 +124,13 @@ impl Reactor {
     }
 
     /// Reads what the worker in this thread has written, so that there is room for more. What
-    /// follows from it is done in the next turn.
-    pub(crate) fn make_room(&mut self) {
+    /// follows from it is done in the next turn. False: it writes nonsense, and is read no more.
+    pub(crate) fn make_room(&mut self) -> bool {
         self.clients.groups.serve_all();
         self.consume_all();
         self.clients.groups.begin_turn();
         self.destinations.publish();
+        !self.destinations.iter().any(|(_, worker)| worker.is_condemned())
     }
 
     /// Whether the worker has written anything that was not read, or waits for something.

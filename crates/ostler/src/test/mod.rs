@@ -270,6 +270,12 @@ impl<H: Handler> TestServer<H> {
         self.both.borrow_mut().pump();
     }
 
+    /// Looks at the worker and its reactor.
+    #[cfg(test)]
+    pub(crate) fn with_local<T>(&self, look: impl FnOnce(&Local) -> T) -> T {
+        look(&self.both.borrow().local)
+    }
+
     /// Looks at the handler, or changes it.
     pub fn handler<T>(&self, look: impl FnOnce(&mut H) -> T) -> T {
         look(self.both.borrow_mut().run.handlers().server())

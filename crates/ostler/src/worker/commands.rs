@@ -296,7 +296,7 @@ impl WorkerContext {
             if self.calls.is_answered(message.head.number) || left.is_zero() {
                 return Ok(());
             }
-            let slept = self.sender.port().wait_for_answer(left);
+            let slept = self.sleep_for_answer(left);
             slept.map_err(|error| CommandErrorKind::CannotWait(error.kind()))?;
         }
     }

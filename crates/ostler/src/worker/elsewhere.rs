@@ -1,6 +1,7 @@
 //! Sessions that another process serves (BASE mode), as the worker needs them.
 
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
 use ostler_shm::board::Board;
 use ostler_shm::session_state::SessionState;
@@ -47,8 +48,12 @@ pub(crate) trait Elsewhere {
     /// Whether the master has told this process to leave. Looks at what it has said since.
     fn is_told_to_leave(&self) -> bool;
 
-    /// Sends on what waits for other processes, as far as they take it.
-    fn flush(&self);
+    /// Sends on what waits for other processes, as far as they take it. What nothing tells of is
+    /// to be tried again after the time that it answers.
+    fn flush(&self) -> Option<Duration>;
+
+    /// Readable when more of that can be sent on.
+    fn ways(&self) -> BorrowedFd<'_>;
 
     /// Whether every other process takes a message to a group now. Looks at what the master has
     /// told of processes.

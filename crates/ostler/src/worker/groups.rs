@@ -48,11 +48,15 @@ impl WorkerContext {
         bytes: &[u8],
     ) -> Result<(), SendError> {
         check_name(name)?;
-        if bytes.len() > self.max_send_bytes() {
-            return Err(SendError::too_long(bytes.len(), self.max_send_bytes()));
-        }
+        self.check_group_message(bytes)?;
         let message = GroupMessage { name, except, bytes };
         self.output_checked(NO_SESSION, Output::ToGroup(message))
+    }
+
+    /// Whether a message to a group is short enough.
+    pub(crate) fn check_group_message(&self, bytes: &[u8]) -> Result<(), SendError> {
+        let (len, most) = (bytes.len(), self.max_send_bytes());
+        if len <= most { Ok(()) } else { Err(SendError::too_long(len, most)) }
     }
 
     /// How many members a group has.

@@ -131,7 +131,9 @@ pub(crate) struct Port {
     epoll: Epoll,
     events: Events,
     /// What makes room in the out ring when the reactor lives in this thread: nobody else would.
-    room_maker: Option<Box<dyn Fn()>>,
+    room_maker: Option<Box<dyn Fn() -> bool>>,
+    /// False: that reads no more, because the lane holds nonsense.
+    is_read: bool,
     /// Answers that are read where they lie.
     let_go: LetGo,
     /// Held open: closing it would take it out of the epoll set.
@@ -166,6 +168,7 @@ impl Port {
             epoll,
             events: Events::with_capacity(8),
             room_maker: None,
+            is_read: true,
             let_go: LetGo::default(),
             _worker_bell: worker_bell,
         })

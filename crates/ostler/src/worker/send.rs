@@ -453,6 +453,9 @@ impl Sender {
         let mut port = self.port.borrow_mut();
         while port.append(lane, header, &[]).is_err() {
             port.wait_for_room(lane, 0, Duration::from_secs(1));
+            if port.is_given_up(lane) {
+                return; // for ever otherwise, and nobody would read it
+            }
         }
     }
 

@@ -26,10 +26,7 @@ impl WorkerContext {
     /// Whether a state is short enough, and finds room. One that others take the room of meanwhile
     /// ends its session.
     pub(super) fn check_state(&self, session: u64, len: usize) -> Result<(), SendError> {
-        let most = self.settings.session_state_max_bytes;
-        if len > most {
-            return Err(SendError::state_too_long(len, most));
-        }
+        self.check_state_len(len)?;
         if len <= self.sessions.state_bytes() {
             return Ok(());
         }
@@ -41,6 +38,12 @@ impl WorkerContext {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether a state is short enough.
+    pub(crate) fn check_state_len(&self, len: usize) -> Result<(), SendError> {
+        let most = self.settings.session_state_max_bytes;
+        if len <= most { Ok(()) } else { Err(SendError::state_too_long(len, most)) }
     }
 }
 

@@ -245,7 +245,7 @@ impl WorkerContext {
                 Ok(true) => continue,
                 Ok(false) if left.is_zero() => Some(TaskErrorKind::TimedOut.into()),
                 Ok(false) => {
-                    let slept = self.sender.port().wait_for_answer(left);
+                    let slept = self.sleep_for_answer(left);
                     slept.err().map(|error| TaskErrorKind::CannotWait(error.kind()).into())
                 }
             };

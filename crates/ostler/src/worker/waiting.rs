@@ -66,15 +66,29 @@ impl WorkerContext {
         let Some(elsewhere) = self.sessions.others() else {
             return self.sender.port().idle(timeout, false, signal::termination_requested);
         };
-        elsewhere.flush();
+        let again = elsewhere.flush();
+        let timeout = [timeout, again].into_iter().flatten().min();
         let mut port = self.sender.port();
         let sleeps = port.fall_asleep(false) && !signal::termination_requested();
         let slept = match sleeps {
-            true => poll::wait_readable([elsewhere.master(), port.as_fd()], timeout).map(|_| ()),
+            true => {
+                let watched = [elsewhere.master(), elsewhere.ways(), port.as_fd()];
+                poll::wait_readable(watched, timeout).map(|_| ())
+            }
             false => Ok(()),
         };
         port.wake();
         slept.and_then(|()| port.hush())
+    }
+
+    /// Sleeps until an answer comes, at most so long. Whatever else happens may end it, too. What
+    /// user code has sent to sessions of other processes goes on meanwhile.
+    pub(super) fn sleep_for_answer(&self, timeout: Duration) -> std::io::Result<()> {
+        let Some(elsewhere) = self.sessions.others() else {
+            return self.sender.port().wait_for_answer(timeout, None);
+        };
+        let timeout = elsewhere.flush().map_or(timeout, |again| again.min(timeout));
+        self.sender.port().wait_for_answer(timeout, Some(elsewhere.ways()))
     }
 
     /// The name of the user process that this is.

@@ -4,17 +4,18 @@
 //! of it; taking what others want of sessions here. Must never: wait for another process, believe
 //! what one has written, or let what waits for one grow without bound.
 
+mod incoming;
 mod way;
 mod wire;
 
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
 use ostler_core::ids::ProcessKey;
+use ostler_core::invariant;
 use ostler_shm::board::Board;
 use ostler_shm::commons::Relay;
 use ostler_shm::group_index::{GROUP_NAME_MAX_BYTES, GroupSizes};
@@ -32,41 +33,32 @@ use crate::sys::control_socket;
 use crate::sys::epoll::{Epoll, Events, Interest};
 use crate::worker::elsewhere::{Elsewhere, Seen};
 use crate::worker::{Output, WorkerContext};
+use incoming::Incoming;
 use way::{Other, WAITING_MAX_BYTES, Way};
-use wire::{Assembly, MESSAGE_LEN, Relayed};
+use wire::Relayed;
 
-/// The token of the way to the first seat; that of the next one is the next number. Below are those
-/// of ways from others.
-const WAYS: u64 = 1 << 32;
 const EVENTS: usize = 64;
 
 /// Outputs of other processes that are taken before this process looks at its own clients again.
 const RELAYS_MAX: usize = 256;
 
-/// A way from another process.
-struct Incoming {
-    socket: OwnedFd,
-    assembly: Assembly,
-}
+/// Nobody is at the other end of a way.
+struct Gone;
 
 /// All of them.
 pub(super) struct Relays {
     link: Rc<Link>,
     seat: SeatOf,
     others: RefCell<Vec<Other>>,
-    incoming: RefCell<BTreeMap<u64, Incoming>>,
-    /// The number of the next one.
-    next_number: Cell<u64>,
-    /// Those that have something, by their numbers.
-    ready: RefCell<VecDeque<u64>>,
-    /// What others need not exceed: the longest output that any port takes.
-    longest: usize,
+    incoming: RefCell<Incoming>,
     /// Entries of a session table, bytes of a state there and of the area for longer ones, and room
     /// for groups: those of all processes are alike.
     sizes: (u64, usize, u64, GroupSizes),
+    /// Both kinds of ways.
     epoll: Epoll,
+    /// Ways to others, by their seats: those on which something waits.
+    outgoing: Epoll,
     events: RefCell<Events>,
-    buffer: RefCell<Vec<u8>>,
 }
 
 impl Relays {
@@ -94,18 +86,18 @@ impl Relays {
 
     /// None yet. `board` is that of this process.
     fn new(link: Rc<Link>, seat: SeatOf, board: &Board, longest: usize) -> io::Result<Self> {
+        let (epoll, outgoing, incoming) = (Epoll::new()?, Epoll::new()?, Incoming::new(longest)?);
+        epoll.add(&outgoing, 0, Interest::READ)?;
+        epoll.add(&incoming, 1, Interest::READ)?;
         Ok(Self {
             link,
             seat,
             others: RefCell::default(),
-            incoming: RefCell::default(),
-            next_number: Cell::new(0),
-            ready: RefCell::default(),
-            longest,
+            incoming: RefCell::new(incoming),
             sizes: sizes_of(board),
-            epoll: Epoll::new()?,
+            epoll,
+            outgoing,
             events: RefCell::new(Events::with_capacity(EVENTS)),
-            buffer: RefCell::default(),
         })
     }
 
@@ -115,10 +107,19 @@ impl Relays {
             let descriptor = descriptors.into_iter().next();
             match (message, descriptor) {
                 (ToProcess::Board { seat, worker }, Some(board)) => self.know(seat, worker, &board),
-                (ToProcess::Way, Some(socket)) => self.listen_to(socket),
+                (ToProcess::Way { worker }, Some(socket)) => {
+                    self.incoming.borrow_mut().listen_to(worker, socket);
+                }
                 (ToProcess::Gone { worker, .. }, _) => self.forget(worker),
-                // Descriptors that could not be opened here.
-                _ => tracing::warn!("another worker cannot be reached, no descriptors left"),
+                // Descriptors that could not be opened here. Who has made a way finds it closed,
+                // and makes another one; a table is shown again.
+                (message, None) => {
+                    if let ToProcess::Board { seat, worker } = message {
+                        self.link.send(FromProcess::Missed { seat, worker }, Vec::new());
+                    }
+                    tracing::warn!("another worker cannot be reached, no descriptors left");
+                }
+                _ => invariant!(false, "only introductions are among them"),
             }
         }
     }
@@ -126,7 +127,7 @@ impl Relays {
     fn know(&self, seat: u16, key: ProcessKey, board: &OwnedFd) {
         match Board::open_of_other(board) {
             Ok(board) if sizes_of(&board) == self.sizes => {
-                self.others.borrow_mut().push(Other { seat, key, board, way: None });
+                self.others.borrow_mut().push(Other::new(seat, key, board));
             }
             Ok(_) => tracing::warn!(worker = %key, "has a session table of a strange size"),
             Err(error) => tracing::warn!(worker = %key, %error, "has no session table"),
@@ -135,40 +136,22 @@ impl Relays {
 
     fn forget(&self, key: ProcessKey) {
         self.others.borrow_mut().retain(|other| other.key != key);
+        self.incoming.borrow_mut().forget(key);
     }
 
-    fn listen_to(&self, socket: OwnedFd) {
-        let number = self.next_number.get();
-        self.next_number.set(number + 1);
-        match self.epoll.add(&socket, number, Interest::READ) {
-            Ok(()) => {
-                let incoming = Incoming { socket, assembly: Assembly::default() };
-                self.incoming.borrow_mut().insert(number, incoming);
-            }
-            Err(error) => tracing::warn!(%error, "cannot watch the way of another worker"),
-        }
-    }
-
-    /// Looks at the ways: what has come, who reads again, who is gone.
-    fn look_at_ways(&self) {
+    /// Sends on what waits on ways to others, as far as they take it.
+    fn look_at_outgoing(&self) {
         let mut events = self.events.borrow_mut();
-        if self.epoll.wait(&mut events, Some(Duration::ZERO)).is_err() {
+        if self.outgoing.wait(&mut events, Some(Duration::ZERO)).is_err() {
             return;
         }
-        for (token, readiness) in events.iter() {
-            let Some(seat) = token.checked_sub(WAYS) else {
-                let mut ready = self.ready.borrow_mut();
-                if !ready.contains(&token) {
-                    ready.push_back(token);
-                }
-                continue;
-            };
+        for (seat, readiness) in events.iter() {
             let mut others = self.others.borrow_mut();
-            let is_his = |other: &Other| u64::from(other.seat) == seat && other.way.is_some();
-            let Some(at) = others.iter().position(is_his) else { continue };
+            let is_his = |other: &&mut Other| u64::from(other.seat) == seat && other.way.is_some();
+            let Some(other) = others.iter_mut().find(is_his) else { continue };
             let is_gone = readiness.hangup() || readiness.error();
-            if is_gone || others.get_mut(at).is_some_and(|other| self.flush(other).is_err()) {
-                others.remove(at);
+            if is_gone || self.flush(other).is_err() {
+                other.lose_way();
             }
         }
     }
@@ -182,7 +165,7 @@ impl Relays {
     fn watch(&self, other: &Other) -> io::Result<()> {
         let Some(way) = &other.way else { return Ok(()) };
         let interest = if way.has_waiting() { Interest::WRITE } else { Interest::NONE };
-        self.epoll.modify(way, WAYS + u64::from(other.seat), interest)
+        self.outgoing.modify(way, u64::from(other.seat), interest)
     }
 
     /// Whether nothing waits on a way any more.
@@ -193,7 +176,8 @@ impl Relays {
 
     /// Does what others want of sessions here; true: something. What is left rings again.
     pub(super) fn serve(&self, context: &WorkerContext) -> bool {
-        self.look_at_ways();
+        self.look_at_outgoing();
+        self.incoming.borrow_mut().look();
         for done in 0..RELAYS_MAX {
             let Some(relayed) = self.take() else { return done > 0 };
             if context.append_relayed(&relayed).is_err() {
@@ -205,47 +189,9 @@ impl Relays {
 
     /// What another process wants next of a session here.
     fn take(&self) -> Option<Relayed> {
-        let mut ready = self.ready.borrow_mut();
-        let mut incoming = self.incoming.borrow_mut();
-        while let Some(number) = ready.front().copied() {
-            let Some(one) = incoming.get_mut(&number) else {
-                ready.pop_front();
-                continue;
-            };
-            match self.receive(one) {
-                Ok(Some(relayed)) => {
-                    self.seat.note_relay(Relay::Taken);
-                    // It is the turn of the others; there is an order only within one way.
-                    ready.rotate_left(1);
-                    return Some(relayed);
-                }
-                Ok(None) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    ready.pop_front();
-                }
-                Err(error) => {
-                    if error.kind() == io::ErrorKind::InvalidData {
-                        tracing::error!("another worker wrote nonsense, it is not listened to");
-                    }
-                    incoming.remove(&number);
-                    ready.pop_front();
-                }
-            }
-        }
-        None
-    }
-
-    /// One message of a way; an output if it is whole with it.
-    fn receive(&self, one: &mut Incoming) -> io::Result<Option<Relayed>> {
-        let mut buffer = self.buffer.borrow_mut();
-        buffer.resize(MESSAGE_LEN, 0);
-        let len = control_socket::receive_without_descriptors(&one.socket, &mut buffer)?;
-        if len == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let message = buffer.get(..len).ok_or(io::ErrorKind::InvalidData)?;
-        let taken = one.assembly.take(message, self.longest);
-        taken.map_err(|wire::Nonsense| io::ErrorKind::InvalidData.into())
+        let relayed = self.incoming.borrow_mut().take()?;
+        self.seat.note_relay(Relay::Taken);
+        Some(relayed)
     }
 
     fn find(&self, session: u64) -> Option<usize> {
@@ -270,15 +216,30 @@ impl Relays {
     }
 
     /// Sends the messages of one output. An error: nobody is at the other end.
-    fn send<'a>(
+    ///
+    /// A process may close a way and live on: one that had no descriptor for it, for example. So
+    /// the output goes on a new one, once.
+    fn send<'a, M>(&self, other: &mut Other, messages: impl Fn() -> Option<M>) -> Result<(), Gone>
+    where
+        M: Iterator<Item = ([u8; wire::HEAD_LEN], &'a [u8])>,
+    {
+        // Before it is sent: whoever dies in between has lost it for the books.
+        self.seat.note_relay(Relay::Sent);
+        if self.send_once(other, messages().ok_or(Gone)?).is_ok() {
+            return Ok(());
+        }
+        other.lose_way();
+        self.open_way(other).map_err(|_| Gone)?;
+        self.send_once(other, messages().ok_or(Gone)?).map_err(|_| Gone)
+    }
+
+    fn send_once<'a>(
         &self,
         other: &mut Other,
         messages: impl Iterator<Item = ([u8; wire::HEAD_LEN], &'a [u8])>,
     ) -> io::Result<()> {
         let Some(way) = &mut other.way else { return Err(io::ErrorKind::NotConnected.into()) };
         let had_waiting = way.has_waiting();
-        // Before it is sent: whoever dies in between has lost it for the books.
-        self.seat.note_relay(Relay::Sent);
         for (head, body) in messages {
             way.send(&head, body)?;
         }
@@ -292,23 +253,34 @@ impl Relays {
     /// Lets the process of a session do something with it, if less than `most` bytes wait for that.
     fn relay_below(&self, most: usize, session: u64, output: Output<'_>) -> Result<(), SendError> {
         let gone = SendError::gone(None);
-        let at = self.find(session).ok_or(gone)?;
-        let messages = wire::messages(session, output).ok_or(gone)?;
+        let at = self.find_whose_way_is_not_lost(session).ok_or(gone)?;
         let mut others = self.others.borrow_mut();
         let other = others.get_mut(at).ok_or(gone)?;
-        self.has_way(other, most)?;
-        if self.send(other, messages).is_err() {
-            others.remove(at);
+        // Nothing is counted of what cannot be relayed.
+        if wire::messages(session, output).is_none() {
             return Err(gone);
         }
-        Ok(())
+        self.has_way(other, most)?;
+        self.send(other, || wire::messages(session, output)).map_err(|Gone| gone)
+    }
+
+    /// The process of a session. Of one that has closed its way the master knows whether it lives.
+    fn find_whose_way_is_not_lost(&self, session: u64) -> Option<usize> {
+        let at = self.find(session)?;
+        if !self.others.borrow().get(at)?.has_lost_way {
+            return Some(at);
+        }
+        self.link.read();
+        self.meet();
+        self.find(session)
     }
 
     fn open_way(&self, other: &mut Other) -> io::Result<()> {
         let (near, far) = control_socket::pair()?;
-        self.epoll.add(&near, WAYS + u64::from(other.seat), Interest::NONE)?;
+        self.outgoing.add(&near, u64::from(other.seat), Interest::NONE)?;
         let message = FromProcess::Way { seat: other.seat, worker: other.key };
         self.link.send(message, vec![far]);
+        other.has_lost_way = false;
         other.way = Some(Way::new(near));
         Ok(())
     }
@@ -359,8 +331,13 @@ impl Elsewhere for Relays {
         self.link.is_told_to_leave()
     }
 
-    fn flush(&self) {
-        self.look_at_ways();
+    fn flush(&self) -> Option<Duration> {
+        self.look_at_outgoing();
+        self.link.try_again()
+    }
+
+    fn ways(&self) -> BorrowedFd<'_> {
+        self.outgoing.as_fd()
     }
 
     fn relay(&self, session: u64, output: Output<'_>) -> Result<(), SendError> {
@@ -390,19 +367,20 @@ impl Elsewhere for Relays {
     fn relay_to_all(&self, output: Output<'_>) {
         let Output::ToGroup(message) = output else { return };
         let body = [message.name, message.bytes].concat();
-        self.others.borrow_mut().retain_mut(|other| {
+        for other in self.others.borrow_mut().iter_mut() {
             let has_room = self.has_way(other, WAITING_MAX_BYTES).is_ok();
             if !has_room && !other.has_sessions() {
-                return true; // nor a member
+                continue; // nor a member
             }
             // One that came after the look, and to which no way can be made.
             if self.has_way(other, usize::MAX).is_err() {
-                return true;
+                continue;
             }
-            let messages = wire::group_messages(message.except, message.name.len(), &body);
             // Who is gone has no members any more.
-            messages.is_some_and(|messages| self.send(other, messages).is_ok())
-        });
+            let name_len = message.name.len();
+            let messages = || wire::group_messages(message.except, name_len, &body);
+            let _: Result<(), Gone> = self.send(other, messages);
+        }
     }
 
     fn each_board(&self, look: &mut dyn FnMut(&Board)) {
@@ -426,13 +404,29 @@ fn sizes_of(board: &Board) -> (u64, usize, u64, GroupSizes) {
 impl WorkerContext {
     /// Does what another process wants of a session here. It has looked at the session's flags; if
     /// the session has ended since, the reactor counts that.
+    ///
+    /// Whoever speaks for a port here keeps to its limits, or is condemned by the reactor, whoever
+    /// has said it before: so nothing is passed on that user code here could not say.
     fn append_relayed(&self, relayed: &Relayed) -> Result<(), SendError> {
         let (session, output) = (relayed.session, relayed.output());
-        // Whoever speaks for a port here keeps to its limits, or is condemned by the reactor.
-        self.check_size(session, output)?;
-        self.append_here(session, output, None)?;
+        self.check_relayed(session, output)?;
+        let done = self.append_here(session, output, None);
+        if done.is_err() && matches!(output, Output::State(_)) {
+            // Its setter was told that it is set: the next handler must not see the one before.
+            tracing::warn!(session, "its state was accepted and finds no room, the session ends");
+            self.append_close(session, true, None);
+        }
         self.sender.publish();
-        Ok(())
+        done
+    }
+
+    fn check_relayed(&self, session: u64, output: Output<'_>) -> Result<(), SendError> {
+        match output {
+            Output::ToGroup(message) => self.check_group_message(message.bytes),
+            // Whether there is room is not asked here: the reactor ends a session that has none.
+            Output::State(state) => self.check_state_len(state.len()),
+            _ => self.check_size(session, output),
+        }
     }
 }
 

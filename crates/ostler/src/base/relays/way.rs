@@ -20,9 +20,23 @@ pub(super) struct Other {
     pub(super) board: Board,
     /// Made when something is to be sent.
     pub(super) way: Option<Way>,
+    /// It was closed at its other end, and no other one was made since.
+    pub(super) has_lost_way: bool,
 }
 
 impl Other {
+    pub(super) const fn new(seat: u16, key: ProcessKey, board: Board) -> Self {
+        Self { seat, key, board, way: None, has_lost_way: false }
+    }
+
+    /// Its way is closed at the other end. The process is gone, which the master tells, or had no
+    /// descriptor for it; what was in the socket is lost, as all is that a process dies with.
+    pub(super) fn lose_way(&mut self) {
+        let waiting_bytes = self.way.take().map_or(0, |way| way.waiting_bytes());
+        tracing::debug!(worker = %self.key, waiting_bytes, "has closed the way to it");
+        self.has_lost_way = true;
+    }
+
     /// Whether anybody is there who could be a member of a group. Looked at when no more is to
     /// wait for that process: it may not look for long, because it has nobody to serve.
     pub(super) fn has_sessions(&self) -> bool {

@@ -7,15 +7,19 @@
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 
+use ostler_core::Millis;
 use ostler_core::ids::ProcessKey;
 
-use super::seats::Seats;
+use super::seats::{Seat, Seats};
 use crate::control::ToProcess;
+use crate::sys::clock;
 
 /// Introductions that a process was sent and has not received: fewer than a socket has room for.
 const UNMET_MAX: usize = 32;
-/// Ways that wait for a process that does not look. Who made more finds them closed.
-const WAYS_WAITING_MAX: usize = 64;
+/// How long a process that had no descriptor for one is left alone.
+const HOLD_MS: Millis = 1_000;
+/// The same when there is none here.
+const RETRY_MS: Millis = 10;
 
 /// Something that a process is to be told of others.
 #[derive(Debug)]
@@ -25,10 +29,15 @@ pub(super) enum Introduction {
     /// Another one is gone.
     Gone { seat: u16, worker: ProcessKey },
     /// A way from another one.
-    Way(OwnedFd),
+    Way { from: ProcessKey, socket: OwnedFd },
 }
 
 impl Introduction {
+    /// Whether it is a way from this process.
+    fn is_way_of(&self, process: ProcessKey) -> bool {
+        matches!(self, Self::Way { from, .. } if *from == process)
+    }
+
     /// Whether it tells of this process.
     fn shows(&self, process: ProcessKey) -> bool {
         matches!(self, Self::Board { worker, .. } if *worker == process)
@@ -41,12 +50,19 @@ pub(super) struct Introductions {
     /// Sent, and not received yet.
     unmet: usize,
     waiting: VecDeque<Introduction>,
+    /// Nothing is sent before: descriptors were lacking.
+    held_until: Option<Millis>,
 }
 
 impl Introductions {
     /// It has received one.
     pub(super) const fn note_met(&mut self) {
         self.unmet = self.unmet.saturating_sub(1);
+    }
+
+    /// When those that wait are sent on, because descriptors were lacking.
+    pub(super) const fn held_until(&self) -> Option<Millis> {
+        self.held_until
     }
 
     fn push(&mut self, new: Introduction) {
@@ -59,16 +75,30 @@ impl Introductions {
                     return;
                 }
             }
-            Introduction::Way(_) if self.waiting.len() >= WAYS_WAITING_MAX => return,
-            _ => {}
+            Introduction::Board { worker, .. } => {
+                self.waiting.retain(|one| !one.shows(*worker));
+            }
+            // Whoever makes another one has found the first one closed.
+            Introduction::Way { from, .. } => self.waiting.retain(|one| !one.is_way_of(*from)),
         }
         self.waiting.push_back(new);
     }
 
-    fn next(&mut self) -> Option<Introduction> {
+    fn next(&mut self, now: Millis) -> Option<Introduction> {
+        if self.held_until.is_some_and(|until| now < until) {
+            return None;
+        }
+        self.held_until = None;
         let next = (self.unmet < UNMET_MAX).then(|| self.waiting.pop_front()).flatten()?;
         self.unmet += 1;
         Some(next)
+    }
+
+    /// It could not be sent.
+    fn put_back(&mut self, one: Introduction, now: Millis) {
+        self.unmet = self.unmet.saturating_sub(1);
+        self.waiting.push_front(one);
+        self.held_until = Some(now.saturating_add(RETRY_MS));
     }
 }
 
@@ -97,13 +127,25 @@ impl Seats {
         }
     }
 
-    /// A process has made a way to another one. One for each is enough.
+    /// A process has made a way to another one: the first, or one in the place of one that was
+    /// closed. If that process is gone the other end finds this one closed.
     pub(super) fn open_way(&mut self, from: usize, to: u16, worker: ProcessKey, socket: OwnedFd) {
         let to = usize::from(to);
-        // If that one is gone the other end finds this one closed.
         let is_there = self.get(to).is_some_and(|seat| seat.key() == worker);
-        if is_there && self.get_mut(from).is_some_and(|seat| seat.add_way(worker)) {
-            self.introduce(to, Introduction::Way(socket));
+        if let Some(from) = self.get(from).filter(|_| is_there).map(Seat::key) {
+            self.introduce(to, Introduction::Way { from, socket });
+        }
+    }
+
+    /// A process had no descriptor for the table of another one: it is shown it later.
+    pub(super) fn show_again(&mut self, to: usize, seat: u16, worker: ProcessKey, now: Millis) {
+        let shown = self.get(usize::from(seat)).filter(|seat| seat.key() == worker);
+        if !shown.is_some_and(Seat::has_board) {
+            return;
+        }
+        if let Some(process) = self.get_mut(to) {
+            process.introductions().push(Introduction::Board { seat, worker });
+            process.introductions().held_until = Some(now.saturating_add(HOLD_MS));
         }
     }
 
@@ -123,21 +165,35 @@ impl Seats {
 
     /// Sends a process what waits for it, as far as it keeps up.
     pub(super) fn post(&mut self, to: usize) {
-        while let Some(next) = self.get_mut(to).and_then(|seat| seat.introductions().next()) {
+        let now = clock::monotonic_ms();
+        while let Some(next) = self.get_mut(to).and_then(|seat| seat.introductions().next(now)) {
             let (message, descriptors) = match next {
-                Introduction::Board { seat, worker } => {
-                    let shown = self.get(usize::from(seat)).filter(|seat| seat.key() == worker);
-                    let board = shown.and_then(|seat| seat.board());
-                    (ToProcess::Board { seat, worker }, board.into_iter().collect())
-                }
+                Introduction::Board { seat, worker } => match self.board_of(seat, worker) {
+                    Some(board) => (ToProcess::Board { seat, worker }, vec![board]),
+                    None => return self.put_back(to, next, now),
+                },
                 Introduction::Gone { seat, worker } => {
                     (ToProcess::Gone { seat, worker }, Vec::new())
                 }
-                Introduction::Way(socket) => (ToProcess::Way, vec![socket]),
+                Introduction::Way { from, socket } => {
+                    (ToProcess::Way { worker: from }, vec![socket])
+                }
             };
             if let Some(seat) = self.get_mut(to) {
                 seat.tell(message, descriptors);
             }
+        }
+    }
+
+    /// A copy of the table of a process. None: there is no descriptor for that now.
+    fn board_of(&self, seat: u16, worker: ProcessKey) -> Option<OwnedFd> {
+        let shown = self.get(usize::from(seat)).filter(|seat| seat.key() == worker);
+        shown.and_then(Seat::board)
+    }
+
+    fn put_back(&mut self, to: usize, one: Introduction, now: Millis) {
+        if let Some(seat) = self.get_mut(to) {
+            seat.introductions().put_back(one, now);
         }
     }
 }
@@ -159,17 +215,37 @@ mod tests {
     fn who_does_not_look_is_sent_a_few_and_what_waits_is_bounded() {
         let mut introductions = Introductions::default();
         for number in 0..10_000 {
+            let from = ProcessKey::event(number as u16 % 3, 1);
             introductions.push(board(number));
-            let _ = introductions.next();
+            let _ = introductions.next(0);
             introductions.push(gone(number));
-            let _ = introductions.next();
-            introductions.push(Introduction::Way(eventfd::create().unwrap()));
-            let _ = introductions.next();
+            let _ = introductions.next(0);
+            introductions.push(Introduction::Way { from, socket: eventfd::create().unwrap() });
+            let _ = introductions.next(0);
         }
         assert_eq!(introductions.unmet, UNMET_MAX);
-        assert!(introductions.waiting.len() <= WAYS_WAITING_MAX + UNMET_MAX);
+        let most = 3 + UNMET_MAX;
+        assert!(introductions.waiting.len() <= most, "{}", introductions.waiting.len());
         introductions.note_met();
-        assert!(introductions.next().is_some() && introductions.next().is_none());
+        assert!(introductions.next(0).is_some() && introductions.next(0).is_none());
+    }
+
+    #[test]
+    fn nothing_is_sent_while_descriptors_are_lacking_and_then_in_order() {
+        let mut introductions = Introductions::default();
+        introductions.push(board(1));
+        introductions.push(board(2));
+        let first = introductions.next(5).unwrap();
+        introductions.put_back(first, 5);
+        assert_eq!(introductions.held_until(), Some(5 + RETRY_MS));
+        assert!(introductions.next(5 + RETRY_MS - 1).is_none());
+        for number in 1..=2 {
+            assert!(
+                matches!(introductions.next(5 + RETRY_MS), Some(Introduction::Board { worker, .. })
+                if worker == ProcessKey::event(1, number))
+            );
+        }
+        assert_eq!((introductions.unmet, introductions.held_until()), (2, None));
     }
 
     #[test]
@@ -178,10 +254,10 @@ mod tests {
         introductions.push(board(1));
         introductions.push(board(2));
         introductions.push(gone(1));
-        assert!(matches!(introductions.next(), Some(Introduction::Board { worker, .. })
+        assert!(matches!(introductions.next(0), Some(Introduction::Board { worker, .. })
             if worker == ProcessKey::event(1, 2)));
         introductions.push(gone(2));
-        assert!(matches!(introductions.next(), Some(Introduction::Gone { .. })));
-        assert!(introductions.next().is_none());
+        assert!(matches!(introductions.next(0), Some(Introduction::Gone { .. })));
+        assert!(introductions.next(0).is_none());
     }
 }

@@ -27,6 +27,7 @@ use crate::control::{Channel, FromProcess, Received, ToManager, ToProcess};
 use crate::encryption::Handover;
 use crate::inheritance::SwitchEnds;
 use crate::reactor::mailbox::Mailbox;
+use crate::sys::clock;
 use crate::sys::epoll::Interest;
 use crate::sys::pidfd::PidFd;
 use crate::sys::{control_socket, eventfd};
@@ -99,6 +100,9 @@ impl Base {
             (FromProcess::Way { seat, worker }, Some(socket)) => {
                 self.seats.open_way(number, seat, worker, socket);
             }
+            (FromProcess::Missed { seat, worker }, _) => {
+                self.seats.show_again(number, seat, worker, clock::monotonic_ms());
+            }
             (FromProcess::Board | FromProcess::Way { .. }, None) => {
                 let text = "cannot reach the others, no descriptors left";
                 tracing::warn!(worker = %seat.key(), "{text}");
@@ -119,6 +123,16 @@ impl Base {
         let mut next = || made.next().ok_or_else(|| io::Error::other("the switch has one lane"));
         let (down, up, worker_bell, bell) = (next()?, next()?, next()?, next()?);
         Ok((worker_bell, Some(SwitchEnds { down, up, board, bell, file_link: next()? })))
+    }
+
+    /// When what processes are to be told is tried again.
+    pub(super) fn retry_at(&self) -> Option<Millis> {
+        self.seats.retry_at()
+    }
+
+    /// Tells processes what they could not be told before, if it is time for that.
+    pub(super) fn tell_again(&mut self, now: Millis) {
+        self.seats.tell_again(now);
     }
 
     /// The books of all processes that are gone.
@@ -316,7 +330,7 @@ impl Master {
         if let Some((number, seat)) = base.seats.find(key) {
             seat.tell(message, descriptors);
             let token = SeatToken::Link(number).pack();
-            let _ = self.epoll.modify(seat.link().as_fd(), token, seat.interest());
+            let _ = self.epoll.modify(seat.link().as_fd(), token, seat.link().interest());
         }
     }
 

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use ostler_core::Millis;
 use ostler_core::brain::Books;
 use ostler_core::ids::ProcessKey;
 use ostler_shm::commons::{Commons, RELAYS};
@@ -10,7 +11,6 @@ use ostler_shm::commons::{Commons, RELAYS};
 use super::introductions::Introductions;
 use crate::base::commons::read_books;
 use crate::control::{Channel, FromProcess, ToProcess};
-use crate::sys::epoll::Interest;
 use crate::sys::pidfd::PidFd;
 
 /// A process, from the time that it is asked for to its death.
@@ -28,8 +28,6 @@ pub(super) struct Seat {
     datagrams: Datagrams,
     /// Its session table, once it has shown that.
     board: Option<OwnedFd>,
-    /// To whom it has made ways.
-    ways: Vec<ProcessKey>,
     introductions: Introductions,
 }
 
@@ -56,7 +54,6 @@ impl Seat {
             leaves: false,
             datagrams: Datagrams::Unread,
             board: None,
-            ways: Vec::new(),
             introductions: Introductions::default(),
         }
     }
@@ -85,20 +82,6 @@ impl Seat {
     /// A copy of it, for another process. None when there is none, or no descriptor for it.
     pub(super) fn board(&self) -> Option<OwnedFd> {
         self.board.as_ref()?.try_clone().ok()
-    }
-
-    /// It makes a way to another process. False: it has made one before.
-    pub(super) fn add_way(&mut self, to: ProcessKey) -> bool {
-        let is_new = !self.ways.contains(&to);
-        if is_new {
-            self.ways.push(to);
-        }
-        is_new
-    }
-
-    /// It will not be asked for: that one is gone.
-    pub(super) fn forget_way(&mut self, to: ProcessKey) {
-        self.ways.retain(|way| *way != to);
     }
 
     pub(super) const fn introductions(&mut self) -> &mut Introductions {
@@ -132,9 +115,9 @@ impl Seat {
         }
     }
 
-    /// What its link is watched for.
-    pub(super) fn interest(&self) -> Interest {
-        if self.link.has_backlog() { Interest::READ | Interest::WRITE } else { Interest::READ }
+    /// When what it is to be told is tried again.
+    pub(super) fn retry_at(&self) -> Option<Millis> {
+        [self.link.retry_at(), self.introductions.held_until()].into_iter().flatten().min()
     }
 }
 
@@ -189,6 +172,22 @@ impl Seats {
         })
     }
 
+    pub(super) fn retry_at(&self) -> Option<Millis> {
+        self.seats.iter().flatten().filter_map(Seat::retry_at).min()
+    }
+
+    /// Tells them what they could not be told before.
+    pub(super) fn tell_again(&mut self, now: Millis) {
+        for number in 0..self.seats.len() {
+            let Some(seat) = self.get_mut(number) else { continue };
+            if seat.retry_at().is_some_and(|at| now >= at) {
+                // One that cannot be reached is dying, which its pidfd tells.
+                let _ = seat.link.send_again(now);
+                self.post(number);
+            }
+        }
+    }
+
     pub(super) fn keys(&self) -> impl Iterator<Item = ProcessKey> + '_ {
         self.seats.iter().flatten().map(|seat| seat.key)
     }
@@ -208,7 +207,6 @@ impl Seats {
         }
         self.commons.address_counts().clear(number);
         let seat = self.seats.get_mut(number)?.take()?;
-        self.seats.iter_mut().flatten().for_each(|other| other.forget_way(key));
         if seat.has_board() {
             self.tell_of_end(number, key);
         }

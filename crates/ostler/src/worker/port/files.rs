@@ -93,15 +93,15 @@ impl Port {
     }
 
     /// Waits until a lane's file link takes a file, at most `timeout`. False: still not.
-    pub(in crate::worker) fn wait_for_file_link(&self, lane: usize, timeout: Duration) -> bool {
-        let Some(end) = self.lanes.get(lane) else { return false };
+    pub(in crate::worker) fn wait_for_file_link(&mut self, lane: usize, timeout: Duration) -> bool {
         let timeout = match &self.room_maker {
             Some(make_room) => {
-                make_room();
+                self.is_read = make_room();
                 Duration::ZERO
             }
             None => timeout,
         };
+        let Some(end) = self.lanes.get(lane) else { return false };
         poll::wait_writable(&end.file_link, timeout).unwrap_or(false)
     }
 }

@@ -39,6 +39,12 @@ impl Port {
         self.wait_until(lane, timeout, |end| end.may_pass(bytes))
     }
 
+    /// Whether the reactor in this thread reads a lane no more, because it holds nonsense: this
+    /// process is about to end.
+    pub(in crate::worker) fn is_given_up(&self, lane: usize) -> bool {
+        !self.is_read && self.lanes.get(lane).is_some_and(|end| !end.is_to_switch)
+    }
+
     /// Waits until there is room of some kind, which the reactor makes by reading.
     fn wait_until(
         &mut self,
@@ -49,7 +55,7 @@ impl Port {
         let deadline = std::time::Instant::now() + timeout;
         let is_here = self.lanes.get(lane).is_some_and(|end| !end.is_to_switch);
         if let Some(make_room) = self.room_maker.as_ref().filter(|_| is_here) {
-            make_room();
+            self.is_read = make_room();
             return self.lanes.get_mut(lane).is_some_and(has_room);
         }
         loop {

@@ -1,7 +1,7 @@
 //! Sleeping until something comes, and what this process says in its words.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use ostler_shm::fault::{Step, step};
@@ -10,6 +10,7 @@ use ostler_shm::sync::Ordering;
 use super::home::Home;
 use super::{LaneEnd, Port};
 use crate::sys::epoll::Interest;
+use crate::sys::poll;
 
 impl Port {
     /// The memory of reactors in other threads or processes: they have to be told when this process
@@ -47,21 +48,32 @@ impl Port {
         result.map(|_| ())
     }
 
-    /// Sleeps until an answer comes, at most so long. Whatever else happens may end it, too.
-    pub(crate) fn wait_for_answer(&mut self, timeout: Duration) -> io::Result<()> {
+    /// Sleeps until an answer comes, or `other` is readable, at most so long. Whatever else happens
+    /// may end it, too.
+    pub(crate) fn wait_for_answer(
+        &mut self,
+        timeout: Duration,
+        other: Option<BorrowedFd<'_>>,
+    ) -> io::Result<()> {
         self.tell_let_go();
         self.apart().for_each(Home::announce_sleep);
-        let waited = match self.has_answers() {
-            true => Ok(0),
-            false => self.epoll.wait(&mut self.events, Some(timeout)),
+        let waited = match (self.has_answers(), other) {
+            (true, _) => Ok(()),
+            (false, Some(other)) => {
+                let watched = [self.epoll.as_fd(), other];
+                let waited = poll::wait_readable(watched, Some(timeout));
+                // Bells that have rung are forgotten, as by a look at them.
+                waited.and_then(|_| self.hush())
+            }
+            (false, None) => self.epoll.wait(&mut self.events, Some(timeout)).map(|_| ()),
         };
         self.wake();
-        waited.map(|_| ())
+        waited
     }
 
     /// From here on this is called whenever the ring of a reactor that has sessions is full,
-    /// because that lives in this thread.
-    pub(crate) fn make_room_by(&mut self, make_room: Box<dyn Fn()>) {
+    /// because that lives in this thread. False: that reads no more.
+    pub(crate) fn make_room_by(&mut self, make_room: Box<dyn Fn() -> bool>) {
         self.room_maker = Some(make_room);
     }
 
