@@ -4,18 +4,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::super::{ReloadOutcome, Restart, SingleSettings};
-use super::properties::{Step, settings, steps, take};
-use super::world::World;
+use super::properties::{Step, lived, running, settings, steps, take};
+use super::world::{Manners, State, World};
 use super::*;
-
-fn lived(settings: GroupSettings, steps: &[Step]) -> World {
-    let mut world = World::start(settings);
-    for step in steps {
-        take(&mut world, step);
-    }
-    world.behave();
-    world
-}
 
 fn deaths(out: &[SupervisorAction]) -> impl Iterator<Item = ProcessKey> {
     out.iter().filter_map(|action| match action {
@@ -36,7 +27,12 @@ proptest! {
     /// One that stands still, is late, is too large or was killed has not ended until it was
     /// reaped; and forks that fail hold up neither the others nor the end.
     #[test]
-    fn s12_only_an_exit_is_an_exit(settings in settings(), steps in steps(), now in any::<bool>()) {
+    fn s12_only_an_exit_is_an_exit(
+        settings in settings(),
+        steps in steps(),
+        now in any::<bool>(),
+        end_comes_first in any::<bool>(),
+    ) {
         let mut world = lived(settings, &steps);
         for told in &world.history {
             let died: Vec<_> = deaths(&told.out).collect();
@@ -45,19 +41,29 @@ proptest! {
                 _ => prop_assert_eq!(died, []),
             }
         }
+        // Their successors begin at once.
+        world.now += world.settings.fork_interval_ms;
         let serving: Vec<_> = world.fakes.keys().copied().collect();
         for key in serving {
+            world.happen(Event::TookDelivery(key));
             let (forks, alive) = (world.forks, world.fakes.len());
             world.happen(Event::StandsStill(key));
             world.happen(Event::Tick);
             prop_assert_eq!((world.forks, world.fakes.len()), (forks, alive), "a second one");
             world.happen(Event::Exited(key, SIGKILL));
         }
+        let memory = |world: &World| {
+            let mut fakes = world.fakes.iter();
+            fakes.find(|(_, fake)| fake.state == State::MemoryAsked).map(|(key, _)| *key)
+        };
+        while let Some(key) = memory(&world) {
+            world.happen(Event::MemoryReady(key));
+        }
+        if end_comes_first && !world.ending {
+            world.happen(Event::ShutdownRequested { now });
+        }
         while let Some(key) = world.fakes.keys().next().copied() {
-            match world.fakes[&key].state {
-                super::world::State::MemoryAsked => world.happen(Event::MemoryReady(key)),
-                _ => world.happen(Event::ForkFailed(key)),
-            }
+            world.happen(Event::ForkFailed(key));
         }
         if !world.ending {
             world.happen(Event::ShutdownRequested { now });
@@ -145,7 +151,7 @@ proptest! {
         world.behave();
         world.happen(Event::ReloadRequested);
         for (pick, killed) in ends {
-            world.go_on(false, |world| {
+            world.go_on(Manners::Good, |world| {
                 !world.reload_runs || world.fakes.values().filter(|fake| fake.is_alive()).count()
                     > usize::from(world.settings.slots)
             });
@@ -194,14 +200,10 @@ proptest! {
         steps in steps(),
         now in any::<bool>(),
     ) {
-        let mut world = World::start(settings.clone());
-        let is_before = |step: &&Step| !matches!(step, Step::Shutdown(_) | Step::JumpBack(_));
-        for step in steps.iter().filter(is_before) {
-            take(&mut world, step);
-        }
+        let mut world = running(settings.clone(), &steps);
         let (since, begin) = (world.now, world.history.len());
         world.happen(Event::ShutdownRequested { now });
-        world.go_on(true, |world| world.finished);
+        world.go_on(Manners::Stays, |world| world.finished);
         let most = if now { 0 } else { settings.drain_timeout_ms };
         prop_assert!(world.finished);
         prop_assert!(world.now - since <= most, "it took {}", world.now - since);

@@ -94,6 +94,17 @@ pub(super) struct Told {
     pub(super) out: Vec<SupervisorAction>,
 }
 
+/// How processes of the world behave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manners {
+    /// As they are told, at once.
+    Good,
+    /// They leave only when they are killed.
+    Stays,
+    /// The same, and none becomes ready.
+    NeitherBootsNorLeaves,
+}
+
 impl World {
     pub(super) fn start(settings: GroupSettings) -> Self {
         let mut world = Self::new(settings);
@@ -430,13 +441,12 @@ impl World {
     /// From now on everything works and everybody does what they are told, at once; time passes
     /// only from deadline to deadline. Returns when nothing is left to do.
     pub(super) fn behave(&mut self) {
-        self.go_on(false, |_| false);
+        self.go_on(Manners::Good, |_| false);
         self.check_settled();
     }
 
-    /// The same until something is so, or nothing is left to do. Who is stubborn ends only when it
-    /// is killed.
-    pub(super) fn go_on(&mut self, stubborn: bool, is_over: impl Fn(&Self) -> bool) {
+    /// The same until something is so, or nothing is left to do.
+    pub(super) fn go_on(&mut self, manners: Manners, is_over: impl Fn(&Self) -> bool) {
         for _ in 0..10_000 {
             if is_over(self) {
                 return;
@@ -445,8 +455,10 @@ impl World {
                 State::MemoryAsked => Some(Event::MemoryReady(*key)),
                 State::ForkAsked => Some(Event::Forked(*key)),
                 _ if fake.killed.is_some() => Some(Event::Exited(*key, SIGKILL)),
-                State::Booting => Some(Event::Ready(*key)),
-                _ if stubborn => None,
+                State::Booting if manners != Manners::NeitherBootsNorLeaves => {
+                    Some(Event::Ready(*key))
+                }
+                _ if manners != Manners::Good => None,
                 State::Leaving => Some(Event::Exited(*key, Exit::Code(0))),
                 State::Serving if fake.told => Some(Event::Exited(*key, Exit::Code(0))),
                 _ => None,
@@ -463,8 +475,13 @@ impl World {
         panic!("does not settle: {:?}", self.fakes);
     }
 
+    /// Whether a reload runs, or one that was asked for has not begun.
+    pub(super) const fn has_reloads(&self) -> bool {
+        self.reload_runs || self.reload_wanted
+    }
+
     fn check_settled(&self) {
-        assert!(!self.reload_runs && !self.reload_wanted, "a reload request without an answer");
+        assert!(!self.has_reloads(), "a reload request without an answer");
         if self.ending {
             assert!(self.finished && self.fakes.is_empty());
         } else {
