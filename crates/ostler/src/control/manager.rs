@@ -1,6 +1,6 @@
 //! What master and manager tell each other.
 
-use ostler_core::ids::{ProcessKey, Slot};
+use ostler_core::ids::{ProcessKey, ProcessKind, Slot};
 use ostler_core::supervisor::{Exit, KillCause, ReloadOutcome};
 
 use super::reload::{Asker, ReloadPart, read_asker, write_asker};
@@ -46,6 +46,13 @@ pub(crate) enum ToManager {
     HowManyAreBusy,
     /// Replace all event workers; who wants that.
     Reload(Asker),
+    /// Replace all processes of another kind, and nobody else; answered by [`ToMaster::Renewed`].
+    Renew {
+        /// Which.
+        kind: ProcessKind,
+        /// What the master calls that request of an operator.
+        ticket: u32,
+    },
     /// The sessions are being drained: the end is near, nobody is recycled.
     Draining,
     /// End all workers; the sessions are already drained.
@@ -120,7 +127,7 @@ pub(crate) enum ToMaster {
         /// It is for the first so many that were asked for and have not begun.
         requests: u32,
     },
-    /// Slots of the reload whose end is told next.
+    /// Slots of the reload, or of the renewal, whose end is told next.
     ReloadSlots(ReloadPart),
     /// It ended.
     ReloadFinished {
@@ -129,6 +136,17 @@ pub(crate) enum ToMaster {
         /// Why it was aborted; empty otherwise.
         why: ShortText,
     },
+    /// The processes of another kind than event workers were replaced, or were not.
+    Renewed {
+        /// Which.
+        kind: ProcessKind,
+        /// Whose request that answers.
+        ticket: u32,
+        /// How it ended; why, was said before.
+        outcome: ReloadOutcome,
+    },
+    /// Why a process did not start, of the renewal whose end is told next; empty otherwise.
+    RenewalWhy(ShortText),
     /// No worker has ever been ready, and every slot has failed to start one; the last reason.
     NobodyStarts(ShortText),
     /// So many slots are filled from now on, the first ones; whoever is in the others is told to
@@ -203,6 +221,7 @@ impl ToManager {
             Self::Resize(workers) => writer.u8(11).u16(workers),
             Self::HowManyAreBusy => writer.u8(12),
             Self::ReactorLags => writer.u8(13),
+            Self::Renew { kind, ticket } => writer.u8(14).kind(kind).u32(ticket),
         }
         .finish()
     }
@@ -224,6 +243,7 @@ impl ToManager {
             11 => Self::Resize(reader.u16()?),
             12 => Self::HowManyAreBusy,
             13 => Self::ReactorLags,
+            14 => Self::Renew { kind: reader.kind()?, ticket: reader.u32()? },
             _ => return Err(Malformed),
         };
         reader.finish(message)
@@ -258,6 +278,10 @@ impl ToMaster {
             Self::Cause(key, cause) => writer.u8(81).key(key).text(cause),
             Self::ReloadStarted { requests } => writer.u8(82).u32(requests),
             Self::ReloadSlots(part) => part.write(writer.u8(84)),
+            Self::Renewed { kind, ticket, outcome } => {
+                encode_outcome(writer.u8(88).kind(kind).u32(ticket), outcome)
+            }
+            Self::RenewalWhy(why) => writer.u8(89).text(why),
             Self::WantReload { worker, ticket } => writer.u8(85).key(worker).u32(ticket),
             Self::Resized(workers) => writer.u8(80).u16(workers),
             Self::Busy(workers) => writer.u8(87).u16(workers),
@@ -301,6 +325,11 @@ impl ToMaster {
             }
             82 => Self::ReloadStarted { requests: reader.u32()? },
             84 => Self::ReloadSlots(ReloadPart::read(&mut reader)?),
+            88 => {
+                let (kind, ticket) = (reader.kind()?, reader.u32()?);
+                Self::Renewed { kind, ticket, outcome: decode_outcome(&mut reader)? }
+            }
+            89 => Self::RenewalWhy(reader.text()?),
             85 => Self::WantReload { worker: reader.key()?, ticket: reader.u32()? },
             80 => Self::Resized(reader.u16()?),
             87 => Self::Busy(reader.u16()?),

@@ -3,7 +3,7 @@ use super::wire::Malformed;
 use super::*;
 use crate::sys::epoll::Interest;
 use crate::sys::{control_socket, eventfd};
-use ostler_core::ids::{ProcessKey, Slot};
+use ostler_core::ids::{ProcessKey, ProcessKind, Slot};
 use ostler_core::supervisor::{Exit, KillCause, LeaveReason, ReloadOutcome};
 use proptest::prelude::*;
 
@@ -52,6 +52,10 @@ fn asker() -> impl Strategy<Value = Asker> {
     ]
 }
 
+fn kind() -> impl Strategy<Value = ProcessKind> {
+    prop::sample::select(ProcessKind::ALL.to_vec())
+}
+
 fn wanted() -> impl Strategy<Value = WantedReload> {
     prop_oneof![
         Just(WantedReload::Workers),
@@ -87,6 +91,7 @@ fn to_manager() -> impl Strategy<Value = ToManager> {
         key().prop_map(ToManager::MemoryFailed),
         key().prop_map(ToManager::Condemn),
         asker().prop_map(ToManager::Reload),
+        (kind(), any::<u32>()).prop_map(|(kind, ticket)| ToManager::Renew { kind, ticket }),
         Just(ToManager::Draining),
         any::<bool>().prop_map(|now| ToManager::Shutdown { now }),
         Just(ToManager::AreYouThere),
@@ -120,6 +125,12 @@ fn to_master() -> impl Strategy<Value = ToMaster> {
         }),
         any::<u32>().prop_map(|requests| ToMaster::ReloadStarted { requests }),
         part().prop_map(ToMaster::ReloadSlots),
+        (kind(), any::<u32>(), outcome()).prop_map(|(kind, ticket, outcome)| ToMaster::Renewed {
+            kind,
+            ticket,
+            outcome
+        }),
+        any::<String>().prop_map(|why| ToMaster::RenewalWhy(ShortText::new(&why))),
         (key(), any::<u32>()).prop_map(|(worker, ticket)| ToMaster::WantReload { worker, ticket }),
         Just(ToMaster::ShutdownRequested),
         Just(ToMaster::Finished),

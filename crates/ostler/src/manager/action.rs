@@ -150,6 +150,7 @@ impl Driver<'_> {
             ToManager::HowManyAreBusy => self.say(&ToMaster::Busy(self.children.busy_workers())),
             ToManager::Resize(workers) => self.tell(Event::Resize(ProcessKind::Event, workers)),
             ToManager::Reload(asker) => self.on_reload_asked(asker),
+            ToManager::Renew { kind, ticket } => self.on_renewal_asked(kind, ticket),
             ToManager::Draining => self.tell(Event::Draining),
             ToManager::ReactorLags => {
                 match descriptors.first().map(SlowTurn::of_file) {

@@ -40,6 +40,16 @@ impl Driver<'_> {
         self.tell(Event::ReloadRequested)
     }
 
+    /// An operator wants the processes of a kind replaced, and nobody else.
+    pub(super) fn on_renewal_asked(&mut self, kind: ProcessKind, ticket: u32) -> Step {
+        if kind.serves_sessions() {
+            ostler_core::invariant!(false, "the master remembers reloads of event workers");
+            return Ok(());
+        }
+        self.reloads.ask(kind, Asker::Operator { ticket });
+        self.tell(Event::RenewalRequested(kind, None))
+    }
+
     /// Code of the program wants something reloaded.
     pub(super) fn on_reload_wanted(
         &mut self,
@@ -97,9 +107,20 @@ impl Driver<'_> {
             _ => self.reloads.of(kind).end(),
         };
         for Request { asker, has_waited } in requests {
-            if let Asker::Process { worker, ticket } = asker {
-                let request = Request { asker: ticket, has_waited };
-                self.answer(worker, request, (outcome, &slots, why));
+            match asker {
+                Asker::Process { worker, ticket } => {
+                    let request = Request { asker: ticket, has_waited };
+                    self.answer(worker, request, (outcome, &slots, why));
+                }
+                Asker::Operator { ticket } if !kind.serves_sessions() => {
+                    for part in ReloadPart::split(&slots) {
+                        self.say(&ToMaster::ReloadSlots(part))?;
+                    }
+                    self.say(&ToMaster::RenewalWhy(why))?;
+                    self.say(&ToMaster::Renewed { kind, ticket, outcome })?;
+                }
+                // The master answers.
+                Asker::Operator { .. } | Asker::Signal { .. } => {}
             }
         }
         if !kind.serves_sessions() {

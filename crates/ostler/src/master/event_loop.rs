@@ -254,10 +254,7 @@ impl Master {
                     tracing::error!(%error, "cannot watch the spare manager");
                 }
             }
-            ToMaster::SpareFailed { errno } => {
-                let error = std::io::Error::from_raw_os_error(errno);
-                tracing::error!(%error, "no spare manager; the manager tries again");
-            }
+            ToMaster::SpareFailed { errno } => spare_failed(errno),
             ToMaster::Need(key) => self.make_memory(key),
             ToMaster::Spawned { worker, pid } => self.on_spawned(worker, pid, descriptors),
             ToMaster::Serve { serve, leave } => self.on_serve(serve, leave),
@@ -289,6 +286,8 @@ impl Master {
             ToMaster::ReloadStarted { requests } => self.on_reload_started(requests),
             ToMaster::ReloadSlots(part) => self.on_reload_slots(part),
             ToMaster::ReloadFinished { outcome, why } => self.on_reload_finished(outcome, why),
+            ToMaster::RenewalWhy(why) => self.on_renewal_why(why),
+            ToMaster::Renewed { kind, ticket, outcome } => self.on_renewed(kind, ticket, outcome),
             ToMaster::WantReload { worker, ticket } => {
                 self.reload(Asker::Process { worker, ticket });
             }
@@ -479,4 +478,9 @@ impl Master {
             mailbox.push(message());
         }
     }
+}
+
+fn spare_failed(errno: i32) {
+    let error = std::io::Error::from_raw_os_error(errno);
+    tracing::error!(%error, "no spare manager; the manager tries again");
 }

@@ -1,7 +1,7 @@
 //! What a reload is for the master: the files that it reads itself, a word to its manager, and the
 //! requests that a manager must not take into its grave.
 
-use ostler_core::ids::Slot;
+use ostler_core::ids::{ProcessKind, Slot};
 use ostler_core::reload_requests::{ReloadRequests, Request};
 use ostler_core::supervisor::ReloadOutcome;
 
@@ -22,6 +22,8 @@ pub(super) struct Reloads {
     requests: ReloadRequests<Asker>,
     signals_waiting: usize,
     parts: Vec<ReloadPart>,
+    /// Of the renewal whose end is told next.
+    renewal_why: Option<ShortText>,
 }
 
 impl Reloads {
@@ -81,11 +83,13 @@ impl Master {
     /// A new manager has heard of nothing that was asked for.
     pub(super) fn ask_for_reloads_anew(&mut self) {
         self.reloads.parts.clear();
+        self.reloads.renewal_why = None;
         let open: Vec<Asker> = self.reloads.requests.begin_anew().copied().collect();
         for asker in open {
             self.service_reloads();
             self.send(&ToManager::Reload(asker), Vec::new());
         }
+        self.ask_for_renewals_anew();
     }
 
     pub(super) fn on_reload_started(&mut self, requests: u32) {
@@ -103,10 +107,24 @@ impl Master {
         let slots: Vec<_> = parts.iter().flat_map(ReloadPart::slots).collect();
         let answered = self.reloads.end(outcome);
         report(outcome, why, &slots, &names_of(&answered));
-        self.operators_hear_of_reload(&tickets_of(&answered), (outcome, why.as_str()), &slots);
+        let tickets = tickets_of(&answered);
+        let told = (outcome, why.as_str());
+        self.operators_hear_of_reload(ProcessKind::Event, &tickets, told, &slots);
         self.companion_hears_of_reload(ServerEvent::AfterReload(outcome), why, parts);
         self.service_reloaded(outcome);
         self.figures.reload_ended(outcome);
+    }
+
+    pub(super) const fn on_renewal_why(&mut self, why: ShortText) {
+        self.reloads.renewal_why = Some(why);
+    }
+
+    /// An operator's request for processes of another kind than event workers is answered.
+    pub(super) fn on_renewed(&mut self, kind: ProcessKind, ticket: u32, outcome: ReloadOutcome) {
+        let why = self.reloads.renewal_why.take().unwrap_or_else(|| ShortText::new(""));
+        let parts = std::mem::take(&mut self.reloads.parts);
+        let slots: Vec<_> = parts.iter().flat_map(ReloadPart::slots).collect();
+        self.operators_hear_of_reload(kind, &[ticket], (outcome, why.as_str()), &slots);
     }
 }
 

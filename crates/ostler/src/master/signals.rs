@@ -17,7 +17,10 @@ impl Master {
                 signal::TTIN => self.change_workers(1, "SIGTTIN"),
                 signal::TTOU => self.change_workers(-1, "SIGTTOU"),
                 signal::CHLD => self.reap_orphans(now),
-                signal::USR2 => self.ask_for_succession(received.sender_pid, now),
+                signal::USR2 => {
+                    // The log says why none is started.
+                    let _ = self.ask_for_succession(received.sender_pid, now);
+                }
                 rt if rt == log_signal::number() => Self::on_log_signal(received),
                 _ => self.signal_notes.note(received),
             }

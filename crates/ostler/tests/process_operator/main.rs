@@ -2,12 +2,16 @@
 #![allow(clippy::indexing_slicing, clippy::unwrap_used)] // a test that cannot go on
 
 mod calls;
+#[path = "../process_user/crew.rs"]
+#[allow(dead_code)] // the tests of user processes use the rest of it
+mod crew;
 #[path = "../daemon/mod.rs"]
 mod daemon;
 #[path = "../deployed/mod.rs"]
 mod deployed;
 mod hostile;
 mod operator;
+mod renewals;
 mod succession;
 #[path = "../support/mod.rs"]
 mod support;
@@ -68,7 +72,7 @@ fn tells_of_itself(server: ServerBuilder, mode: &str) -> TestResult {
     check(handled("w0") + handled("w1") == 1, times.to_string())?;
     check(operator.done("check")? == "the books balance", "the books")?;
     let help = operator.done("help")?;
-    check(help.as_object().unwrap().len() == 11, help.to_string())?;
+    check(help.as_object().unwrap().len() == 14, help.to_string())?;
     server.stop()?;
     check(beside(&path).is_empty(), format!("{:?}", beside(&path)))
 }
@@ -207,4 +211,29 @@ fn the_log_file_is_opened_anew() -> TestResult {
     operator.done("stop")?;
     server.wait_end()?;
     Ok(())
+}
+
+/// It is the master that answers, from memory: no worker has to be free for that.
+#[test]
+fn a_server_whose_workers_are_all_stuck_tells_of_itself() -> TestResult {
+    let scratch = Scratch::new("operator-stuck")?;
+    let (path, go_on) = (scratch.path("operator"), scratch.path("go_on"));
+    let observer = TestServer::example("observer").set("workers", 1).set("lane_size", 65_536);
+    let server = start(observer, &path, 1)?;
+    let mut talk = Talk::new(&server)?;
+    let session = talk.number("id")?;
+    talk.say(&format!("wait-for {}", go_on.display()))?;
+    let mut operator = Operator::new(&path)?;
+    wait_until("what runs", || {
+        let processes = operator.done("processes").unwrap_or_default();
+        let all = processes.as_array().map(Vec::as_slice).unwrap_or_default();
+        all.iter().any(|process| process["running"]["session"] == session)
+    })?;
+    wait_until("its package to be in hand", || {
+        operator.done("stats").is_ok_and(|stats| stats["packages"]["in_hand"] == 1)
+    })?;
+    check(operator.done("check")? == "the books balance", "the books")?;
+    std::fs::write(&go_on, "")?;
+    check(talk.line()? == "waited", "it goes on")?;
+    server.stop()
 }

@@ -1,9 +1,10 @@
 //! What is done for operators.
 
+use std::fmt::Display;
 use std::time::{Duration, SystemTime};
 
 use ostler_core::Millis;
-use ostler_core::ids::Slot;
+use ostler_core::ids::{ProcessKind, Slot};
 use ostler_core::messages::form::{MessageForm, call_front};
 use ostler_core::shutdown;
 use ostler_core::supervisor::ReloadOutcome;
@@ -13,7 +14,7 @@ use super::answers::{self, done, refused};
 use super::peers::Who;
 use super::request::{Call, Request};
 use crate::api::statistics::{ProcessStatistics, Statistics, TimeStatistics};
-use crate::control::Asker;
+use crate::control::{Asker, ToManager};
 use crate::log;
 use crate::master::event_loop::Master;
 use crate::options::Mode;
@@ -54,7 +55,8 @@ impl Master {
                 self.on_shutdown(shutdown::Event::Requested, now);
                 Some(done("the server ends"))
             }
-            Request::Reload => self.reload_for_operator(number),
+            Request::Reload(kind) => self.reload_for_operator(number, kind),
+            Request::Succeed => self.succeed_for_operator(number, who, now),
             Request::Call(call) => self.call_for_operator(number, &call, now),
         }
     }
@@ -63,7 +65,11 @@ impl Master {
     fn note_operator(&self, request: &Request<'_>, who: Who) {
         let (pid, uid) = (who.pid, who.uid);
         match request {
-            Request::Reload | Request::Workers(_) | Request::Reopen | Request::Stop => {
+            Request::Reload(_)
+            | Request::Succeed
+            | Request::Workers(_)
+            | Request::Reopen
+            | Request::Stop => {
                 tracing::info!(?request, pid, uid, "an operator asks");
             }
             Request::Call(Call { to, name, .. }) => {
@@ -145,25 +151,69 @@ impl Master {
         ))
     }
 
-    fn reload_for_operator(&mut self, number: u64) -> Option<String> {
+    fn reload_for_operator(&mut self, number: u64, kind: ProcessKind) -> Option<String> {
         if self.shutdown.has_begun() {
             return Some(refused("the server ends"));
         }
         let operators = self.operators.as_mut()?;
         let ticket = operators.next_ticket();
-        operators.peers.wait_for_reload(number, ticket, &self.epoll);
-        self.reload(Asker::Operator { ticket });
+        if kind == ProcessKind::Event {
+            operators.peers.wait_for_reload(number, ticket, &self.epoll);
+            self.reload(Asker::Operator { ticket });
+        } else {
+            operators.peers.wait_for_renewal(number, (kind, ticket), &self.epoll);
+            self.send(&ToManager::Renew { kind, ticket }, Vec::new());
+        }
         None
+    }
+
+    /// A new manager has heard of nothing that was asked for.
+    pub(in crate::master) fn ask_for_renewals_anew(&mut self) {
+        let Some(operators) = &self.operators else { return };
+        for (kind, ticket) in operators.peers.renewals() {
+            self.send(&ToManager::Renew { kind, ticket }, Vec::new());
+        }
+    }
+
+    fn succeed_for_operator(&mut self, number: u64, who: Who, now: Millis) -> Option<String> {
+        if let Some(why) = self.why_nobody_else_succeeds() {
+            return Some(refused(&why));
+        }
+        self.operators.as_mut()?.peers.wait_for_succession(number, &self.epoll);
+        if let Err(why) = self.ask_for_succession(who.pid, now) {
+            return Some(refused(&format!("no new master is started: {why}")));
+        }
+        None
+    }
+
+    /// A new master has taken over, or has not: an operator may wait for that.
+    pub(in crate::master) fn operators_hear_of_succession(
+        &mut self,
+        became: Result<i32, &dyn Display>,
+        now: Millis,
+    ) {
+        let answer = match became {
+            Ok(pid) => done(json!({ "pid": pid, "connections": self.open_connections() })),
+            Err(why) => refused(&format!("the new master did not take over: {why}")),
+        };
+        let Some(operators) = &mut self.operators else { return };
+        if let Some(number) = operators.peers.who_succeeds() {
+            // What else it has asked comes in another turn: a new master can fail while it is asked
+            // for, and a line of such requests must not become as many calls within each other.
+            operators.peers.answer(number, &answer);
+            operators.peers.flush(number, &self.epoll, now);
+        }
     }
 
     /// A reload has ended, for which an operator may wait.
     pub(in crate::master) fn operators_hear_of_reload(
         &mut self,
+        kind: ProcessKind,
         tickets: &[u32],
         (outcome, why): (ReloadOutcome, &str),
         slots: &[(Slot, bool)],
     ) {
-        let answer = answers::of_reload(outcome, why, slots);
+        let answer = answers::of_reload(kind, outcome, why, slots);
         for ticket in tickets {
             let Some(operators) = &self.operators else { return };
             if let Some(number) = operators.peers.who_reloads(*ticket) {

@@ -1,7 +1,7 @@
 //! What operators are answered: a line of JSON each, `{"ok":true,"result":…}`, or
 //! `{"error":"…","ok":false}`.
 
-use ostler_core::ids::Slot;
+use ostler_core::ids::{ProcessKind, Slot};
 use ostler_core::messages::MessageEnd;
 use ostler_core::messages::form::{REPLY_FRONT_BYTES, ReplyStatus, read_reply};
 use ostler_core::supervisor::ReloadOutcome;
@@ -39,21 +39,34 @@ pub(super) fn too_late() -> String {
     refused("the command was called, and its process has not answered in time")
 }
 
-/// How a reload has ended.
-pub(super) fn of_reload(outcome: ReloadOutcome, why: &str, slots: &[(Slot, bool)]) -> String {
-    let slots = slots.iter().map(|(slot, is_new)| (format!("w{slot}"), json!(is_new)));
+/// How a reload of the processes of a kind has ended.
+pub(super) fn of_reload(
+    kind: ProcessKind,
+    outcome: ReloadOutcome,
+    why: &str,
+    slots: &[(Slot, bool)],
+) -> String {
+    let letter = kind.letter();
+    let slots = slots.iter().map(|(slot, is_new)| (format!("{letter}{slot}"), json!(is_new)));
     let slots: Value = Value::Object(slots.collect());
     let failed = |text: &str| json!({ "ok": false, "error": text, "is_new": slots }).to_string();
     match outcome {
         ReloadOutcome::Done => done(json!({ "is_new": slots })),
-        ReloadOutcome::NothingToReload => done("there is nothing to reload"),
+        ReloadOutcome::NothingToReload => refused(match kind {
+            ProcessKind::Task => "there are no task workers (task_workers)",
+            ProcessKind::User => "this program has no user processes",
+            ProcessKind::Event | ProcessKind::Companion => "there is nothing to reload",
+        }),
         ReloadOutcome::ShuttingDown => refused("the server ends"),
         ReloadOutcome::CanaryFailed(slot) => failed(&format!(
-            "nothing has changed: the first new worker, w{slot}, did not start: {why}"
+            "nothing has changed: the first new worker, {letter}{slot}, did not start: {why}"
         )),
-        ReloadOutcome::Partial(slot) => {
-            failed(&format!("the reload has stopped: the new worker w{slot} did not start: {why}"))
-        }
+        ReloadOutcome::Partial(slot) if kind == ProcessKind::User => failed(&format!(
+            "the new process {letter}{slot} did not start, and is tried again: {why}"
+        )),
+        ReloadOutcome::Partial(slot) => failed(&format!(
+            "the reload has stopped: the new worker {letter}{slot} did not start: {why}"
+        )),
     }
 }
 
@@ -88,6 +101,8 @@ mod tests {
     use super::*;
     use ostler_core::messages::form::reply_front;
 
+    const EVENT: ProcessKind = ProcessKind::Event;
+
     fn reply(status: ReplyStatus, bytes: &[u8]) -> String {
         of_call(Ok([&reply_front(status, 3)[..], bytes].concat()))
     }
@@ -104,12 +119,18 @@ mod tests {
     #[test]
     fn a_reload_tells_what_is_new() {
         let slots = [(Slot(0), true), (Slot(1), false)];
-        let stopped = of_reload(ReloadOutcome::Partial(Slot(1)), "it ended", &slots);
+        let stopped = of_reload(EVENT, ReloadOutcome::Partial(Slot(1)), "it ended", &slots);
         let read: Value = serde_json::from_str(&stopped).unwrap();
         assert_eq!((&read["ok"], &read["is_new"]["w0"]), (&json!(false), &json!(true)));
         assert_eq!(read["is_new"]["w1"], json!(false));
         assert!(read["error"].as_str().unwrap().ends_with("did not start: it ended"));
-        let done = of_reload(ReloadOutcome::Done, "", &slots[..1]);
+        let done = of_reload(EVENT, ReloadOutcome::Done, "", &slots[..1]);
         assert_eq!(done, r#"{"ok":true,"result":{"is_new":{"w0":true}}}"#);
+        let done = of_reload(ProcessKind::Task, ReloadOutcome::Done, "", &slots[..1]);
+        assert_eq!(done, r#"{"ok":true,"result":{"is_new":{"t0":true}}}"#);
+        for kind in ProcessKind::ALL {
+            let refused = of_reload(kind, ReloadOutcome::NothingToReload, "", &[]);
+            assert!(refused.contains(r#""ok":false"#), "{refused}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use ostler_core::Millis;
+use ostler_core::ids::ProcessKind;
 
 use super::OperatorToken;
 use super::answers;
@@ -34,6 +35,8 @@ pub(super) struct Who {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Waits {
     Reload(u32),
+    Renewal(ProcessKind, u32),
+    Succession,
     Call { number: u64, until: Millis },
 }
 
@@ -221,6 +224,21 @@ impl Peers {
         self.wait(number, Waits::Reload(ticket), epoll);
     }
 
+    /// What one has asked for is answered when the processes of a kind are new.
+    pub(super) fn wait_for_renewal(
+        &mut self,
+        number: u64,
+        (kind, ticket): (ProcessKind, u32),
+        epoll: &Epoll,
+    ) {
+        self.wait(number, Waits::Renewal(kind, ticket), epoll);
+    }
+
+    /// What one has asked for is answered when a new master has taken over, or has failed to.
+    pub(super) fn wait_for_succession(&mut self, number: u64, epoll: &Epoll) {
+        self.wait(number, Waits::Succession, epoll);
+    }
+
     /// What one has asked for is answered by a process; the number of its call.
     pub(super) fn wait_for_call(&mut self, number: u64, epoll: &Epoll, now: Millis) -> u64 {
         self.last_call += 1;
@@ -246,9 +264,25 @@ impl Peers {
         self.who_waits(|waits| matches!(waits, Waits::Call { number, .. } if *number == call))
     }
 
-    /// Who waits for this reload.
+    /// Who waits for this reload, of whatever kind.
     pub(super) fn who_reloads(&self, ticket: u32) -> Option<u64> {
-        self.who_waits(|waits| *waits == Waits::Reload(ticket))
+        self.who_waits(
+            |waits| matches!(waits, Waits::Reload(it) | Waits::Renewal(_, it) if *it == ticket),
+        )
+    }
+
+    /// The renewals that are waited for.
+    pub(super) fn renewals(&self) -> Vec<(ProcessKind, u32)> {
+        let waits = self.all.values().filter_map(|peer| match peer.waits {
+            Some(Waits::Renewal(kind, ticket)) => Some((kind, ticket)),
+            _ => None,
+        });
+        waits.collect()
+    }
+
+    /// Who waits for a new master.
+    pub(super) fn who_succeeds(&self) -> Option<u64> {
+        self.who_waits(|waits| *waits == Waits::Succession)
     }
 
     /// When something is due.
@@ -294,7 +328,9 @@ impl Peer {
     fn due(&self) -> Option<Millis> {
         match self.waits {
             Some(Waits::Call { until, .. }) => Some(until),
-            Some(Waits::Reload(_)) | None => self.stall_ends(),
+            Some(Waits::Reload(_) | Waits::Renewal(..) | Waits::Succession) | None => {
+                self.stall_ends()
+            }
         }
     }
 }

@@ -16,7 +16,9 @@ pub(super) enum Request<'line> {
     Processes,
     Times,
     Check,
-    Reload,
+    /// Of the processes of this kind.
+    Reload(ProcessKind),
+    Succeed,
     Workers(u16),
     Reopen,
     Stop,
@@ -34,13 +36,16 @@ pub(super) struct Call<'line> {
 }
 
 /// All requests, as they are written, and what they do.
-pub(super) const REQUESTS: [(&str, &str); 11] = [
+pub(super) const REQUESTS: [(&str, &str); 14] = [
     ("status", "who this server is, and what it is at"),
     ("stats", "the figures of the whole server"),
     ("processes", "what each process is doing and has done"),
     ("times", "how long deliveries wait and take: by port, by slot, and of tasks"),
     ("check", "whether the books balance"),
     ("reload", "new workers, one after another; answered when that is over"),
+    ("reload tasks", "new task workers, and no others"),
+    ("reload processes", "new user processes: each ends, and begins anew"),
+    ("succeed", "a new master, which is the program on disk; answered when it has taken over"),
     ("workers N", "so many event workers, between workers_min and workers_max"),
     ("reopen", "the log file anew, after it was rotated"),
     ("stop", "the end, in order"),
@@ -63,9 +68,10 @@ impl<'line> Request<'line> {
             "processes" => Self::Processes,
             "times" => Self::Times,
             "check" => Self::Check,
-            "reload" => Self::Reload,
+            "succeed" => Self::Succeed,
             "reopen" => Self::Reopen,
             "stop" => Self::Stop,
+            "reload" => return reload(rest),
             "workers" => return workers(rest),
             "call" => return Ok(Self::Call(Call::parse(rest)?)),
             _ => return Err(unknown(word)),
@@ -91,6 +97,25 @@ impl<'line> Call<'line> {
         })?;
         Ok(Self { to, name, bytes })
     }
+}
+
+/// What a reload may be of, besides the event workers.
+const RELOADED: [(&str, ProcessKind); 2] =
+    [("tasks", ProcessKind::Task), ("processes", ProcessKind::User)];
+
+fn reload<'line>(rest: &[u8]) -> Result<Request<'line>, String> {
+    if rest.is_empty() {
+        return Ok(Request::Reload(ProcessKind::Event));
+    }
+    let word = std::str::from_utf8(rest).unwrap_or_default();
+    if let Some((_, kind)) = RELOADED.into_iter().find(|(name, _)| *name == word) {
+        return Ok(Request::Reload(kind));
+    }
+    let text = "`reload` stands alone on its line, or before `tasks` or `processes`";
+    Err(match nearest_of(word, RELOADED.into_iter().map(|(name, _)| name)) {
+        Some(near) => format!("{text}: did you mean `reload {near}`?"),
+        None => text.to_owned(),
+    })
 }
 
 fn workers<'line>(rest: &[u8]) -> Result<Request<'line>, String> {
@@ -164,9 +189,31 @@ mod tests {
         assert!(refused(b"xyzzy").ends_with("`help` lists them"));
         assert!(refused(b"\xff\xfe").ends_with("`help` lists them"));
         assert!(refused(b"stop now").contains("stands alone"));
+        assert!(refused(b"succed").ends_with("did you mean `succeed`?"));
+        assert!(refused(b"succeed now").contains("stands alone"));
         for wrong in ["workers", "workers 0", "workers -1", "workers 70000", "workers 2 3"] {
             assert!(refused(wrong.as_bytes()).contains("needs a number"), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_reload_is_of_the_workers_or_of_what_is_named() {
+        for (line, kind) in [
+            (&b"reload"[..], ProcessKind::Event),
+            (b"reload ", ProcessKind::Event),
+            (b"reload tasks", ProcessKind::Task),
+            (b"reload processes", ProcessKind::User),
+        ] {
+            assert_eq!(Request::parse(line), Ok(Request::Reload(kind)));
+        }
+        let refused = |line: &[u8]| Request::parse(line).unwrap_err();
+        assert!(refused(b"reload task").ends_with("did you mean `reload tasks`?"));
+        assert!(refused(b"reload proceses").ends_with("did you mean `reload processes`?"));
+        for wrong in [&b"reload  tasks"[..], b"reload tasks ", b"reload tasks processes"] {
+            assert!(refused(wrong).starts_with("`reload` stands alone on its line, or"));
+        }
+        assert!(refused(b"reload \xff").ends_with("or before `tasks` or `processes`"));
+        assert!(refused(b"reload companion").ends_with("or before `tasks` or `processes`"));
     }
 
     proptest! {

@@ -126,14 +126,34 @@ impl Succeeding {
 }
 
 impl Master {
-    /// Somebody wants a new master.
-    pub(super) fn ask_for_succession(&mut self, sender: u32, now: Millis) {
-        match self.why_no_succession() {
-            Some(why) => tracing::warn!(sender, why, "no new master is started"),
-            None => {
-                tracing::info!(sender, "a new master is to take over");
-                self.on_succession(Event::Asked, &"", now);
-            }
+    /// The process `sender` wants a new master.
+    ///
+    /// # Errors
+    /// Why none can be started, which the log says, too. What becomes of one that is started, is
+    /// told later.
+    pub(super) fn ask_for_succession(
+        &mut self,
+        sender: u32,
+        now: Millis,
+    ) -> Result<(), &'static str> {
+        if let Some(why) = self.why_no_succession() {
+            tracing::warn!(sender, why, "no new master is started");
+            return Err(why);
+        }
+        tracing::info!(sender, "a new master is to take over");
+        self.on_succession(Event::Asked, &"", now);
+        Ok(())
+    }
+
+    /// Why a master that is asked for now would be refused because of the one that was asked for.
+    pub(super) fn why_nobody_else_succeeds(&self) -> Option<String> {
+        let pid = self.succeeding.new.as_ref().map_or(0, |new| new.pid.get());
+        if self.succeeding.state.has_left() {
+            Some("another master is in charge already: ask that one".to_owned())
+        } else if self.succeeding.state.is_starting() {
+            Some(format!("a new master starts already, process {pid}: ask when that is over"))
+        } else {
+            None
         }
     }
 
@@ -187,6 +207,7 @@ impl Master {
                 let why: &dyn Display = if timed_out { &too_long } else { why };
                 tracing::warn!(%why, "the new master did not take over, this one goes on");
                 self.end_new_master();
+                self.operators_hear_of_succession(Err(why), now);
             }
             Some(SuccessionAction::HandOver) => self.hand_over(now),
             Some(SuccessionAction::End { timed_out }) => {
@@ -399,6 +420,7 @@ impl Master {
         }
         // Behind that word: what reactors offer comes after it.
         self.tell_all(|| ToReactor::AcceptNoMore { hands_over });
+        self.operators_hear_of_succession(Ok(pid), now);
     }
 
     /// The first worker serves: this is the time to take over, if there is somebody to take over

@@ -198,10 +198,10 @@ pub(super) const ROWS: &[OptionInfo] = &[
         why: "Empty = none: signals and the log are enough for many, and who reaches the socket \
               can end the server.",
         effect: "Path of a unix socket, 107 bytes at most, at which the user of the server and \
-                 root ask for its figures and order reloads, other numbers of workers, its end, \
-                 and commands of its processes: a line for each request, a line of JSON for each \
-                 answer (docs/guide/operators.md). A socket that was left by a crash gives way; a \
-                 living one and any other file do not. Removed at the end.",
+                 root ask for its figures and order reloads, a new master, other numbers of \
+                 workers, its end, and commands of its processes: a line for each request, a line \
+                 of JSON for each answer (docs/guide/operators.md). A socket that was left by a \
+                 crash gives way; a living one and any other file do not. Removed at the end.",
         access: field!(operator_socket),
     },
     OptionInfo {
