@@ -8,7 +8,8 @@ mod talk;
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -312,4 +313,40 @@ fn who_is_started_by_hand_with_the_variable_is_told() -> TestResult {
         .output()?;
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     check(!output.status.success() && text.contains("unset it to start a server"), text)
+}
+
+/// A socket that somebody else has put at the path of a port is not the server's: no new master
+/// serves it or takes it away, and the old one goes on.
+#[test]
+fn a_strangers_socket_at_the_path_of_a_port_is_let_alone() -> TestResult {
+    let deployed = Deployed::new("succession-stranger", "ostler-echo")?;
+    let path = deployed.place.path("s");
+    let mut command = deployed.command(&[("workers", "1"), ("reactors", "1")]);
+    command.args(["--port", &format!("stream=unix://{}", path.display())]);
+    let output = command.output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let main = text.lines().find_map(|line| line.split("tcp://").nth(1)?.split(' ').next());
+    let main = main.and_then(|address| address.parse().ok());
+    let main = main.ok_or_else(|| TestError::new(format!("{output:?}")))?;
+    let old = deployed.place.daemon_at(main)?;
+    echoes(&UnixStream::connect(&path)?, "is served")?;
+    std::fs::remove_file(&path)?;
+    let stranger = UnixListener::bind(&path)?;
+    let mode = std::fs::metadata(&path)?.permissions().mode();
+    old.signal(Signal::USR2)?;
+    deployed.place.wait_for_log("another program listens there")?;
+    deployed.wait_for_another("did not take over, this one goes on", 0)?;
+    check(std::fs::metadata(&path)?.permissions().mode() == mode, "its mode is its own")?;
+    let _client = UnixStream::connect(&path)?;
+    stranger.accept()?;
+    // One that is dead gives way, as at a start.
+    drop(stranger);
+    let new = deployed.succeed(&old)?;
+    wait_until("the old master to end", || old.has_ended())?;
+    echoes(&UnixStream::connect(&path)?, "is served again")?;
+    std::fs::remove_file(&path)?;
+    let _stranger = UnixListener::bind(&path)?;
+    new.signal(Signal::TERM)?;
+    wait_until("the new master to end", || new.has_ended())?;
+    check(path.exists(), "a stranger's socket stays")
 }

@@ -39,7 +39,8 @@ pub(crate) use reload::{Asker, ReloadPart, WantedReload};
 pub(crate) use short_text::ShortText;
 pub(crate) use slow_turn::SlowTurn;
 pub(crate) use succession::{
-    FromNewMaster, LISTENERS_PER_MESSAGE_MAX, SUCCESSION_PROTOCOL, ToNewMaster, is_known,
+    FILES_PROTOCOL, FromNewMaster, LISTENERS_PER_MESSAGE_MAX, SUCCESSION_PROTOCOL, ToNewMaster,
+    is_known,
 };
 pub(crate) use to_worker::ToWorker;
 pub(crate) use worker::{FromWorker, WORKER_MESSAGE_SIZE_BYTES};

@@ -10,10 +10,12 @@ use super::manager::MANAGER_MESSAGE_SIZE_BYTES;
 use super::wire::{Malformed, Reader, Writer};
 
 /// What these messages and the list of listeners mean. It grows with every change of either.
-pub(crate) const SUCCESSION_PROTOCOL: u32 = 5;
+pub(crate) const SUCCESSION_PROTOCOL: u32 = 6;
 /// The first one that is understood. Sessions go by the newest only: of others they stay where they
 /// are, and such an old master can be followed.
 const FIRST_PROTOCOL: u32 = 2;
+/// The first one whose list of listeners says which file each is.
+pub(crate) const FILES_PROTOCOL: u32 = 6;
 /// Most listeners in one message: the kernel's limit of descriptors, rounded.
 pub(crate) const LISTENERS_PER_MESSAGE_MAX: usize = 250;
 

@@ -28,7 +28,7 @@ use crate::options::{FIRST_PORT, HostPort, ListenUrl, Mode, Options, PortOptions
 use crate::reactor::mailbox::{DatagramPart, Mailbox, ToReactor};
 use crate::sys::socket::Family;
 use crate::sys::{datagram, socket, unix_socket};
-pub(crate) use passed_on::{Estate, PassedOn};
+pub(crate) use passed_on::{Estate, Known, PassedOn};
 pub(super) use unix::{HiddenListener, OwnPath};
 
 /// Opens a listener for operators, to which nobody else has access: one that is found at its path,
@@ -75,7 +75,7 @@ impl ListeningPort {
         let url = &options.listen;
         let mut siblings = Vec::new();
         let opened = match passed_on.take(url) {
-            Some(listener) => passed_on::adopt(listener, options)?,
+            Some(passed) => passed_on::adopt(passed, options)?,
             None => None,
         };
         let (listener, address, own_path) = match opened {

@@ -12,7 +12,7 @@ use crate::api::address::Address;
 use crate::error::{Error, Result};
 use crate::options::{ListenUrl, PortOptions};
 use crate::sys::socket;
-use crate::sys::unix_socket::{self, Named};
+use crate::sys::unix_socket::{self, FileId, Named};
 
 /// What listeners are known by: the same place, however its clients are served.
 fn name_of(url: &ListenUrl) -> String {
@@ -25,22 +25,88 @@ fn name_of(url: &ListenUrl) -> String {
     }
 }
 
+/// What an old master says, or what is wrong with it, in words.
+type Heard<T> = std::result::Result<T, String>;
+
+/// What a listener is known by when it is passed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Known {
+    name: String,
+    /// Which file a unix socket is. Another one at its path is a stranger's.
+    file: Option<FileId>,
+}
+
+impl Known {
+    fn of(url: &ListenUrl, file: Option<FileId>) -> Self {
+        Self { name: name_of(url), file }
+    }
+
+    /// As it stands in a list: the name, and the file if it is one, a zero byte behind each.
+    fn write(&self) -> Vec<u8> {
+        let file = self.file.map(|(device, inode)| format!("{device}:{inode}"));
+        [self.name.as_bytes(), &[0], file.unwrap_or_default().as_bytes(), &[0]].concat()
+    }
+
+    /// All that stand in a list. `with_files`: as [`Known::write`] writes them; others are of old
+    /// masters, which say no files.
+    ///
+    /// # Errors
+    /// Why that is no list.
+    pub(in crate::master) fn read_all(list: &[u8], with_files: bool) -> Heard<Vec<Self>> {
+        let cut = || "its list of listeners is cut".to_owned();
+        let word = |word: &[u8]| match word.split_last() {
+            Some((0, word)) => Ok(String::from_utf8_lossy(word).into_owned()),
+            _ => Err(cut()),
+        };
+        let words: Heard<Vec<_>> = list.split_inclusive(|byte| *byte == 0).map(word).collect();
+        let mut words = words?.into_iter();
+        let mut all = Vec::new();
+        while let Some(name) = words.next() {
+            let file = match with_files {
+                true => file_of(&words.next().ok_or_else(cut)?)?,
+                false => None,
+            };
+            all.push(Self { name, file });
+        }
+        Ok(all)
+    }
+}
+
+/// The file that is written so; of what is no file nothing is.
+fn file_of(word: &str) -> Heard<Option<FileId>> {
+    if word.is_empty() {
+        return Ok(None);
+    }
+    let parts = word.split_once(':');
+    let parsed =
+        parts.and_then(|(device, inode)| Some((device.parse().ok()?, inode.parse().ok()?)));
+    parsed.map(Some).ok_or_else(|| "its list of listeners is not understood".to_owned())
+}
+
+/// A listener that was passed on.
+#[derive(Debug)]
+pub(super) struct Passed {
+    listener: OwnedFd,
+    file: Option<FileId>,
+}
+
 /// What a new master has of an old one. Whatever no port of its own takes is closed.
 #[derive(Debug, Default)]
-pub(crate) struct PassedOn(Vec<(String, OwnedFd)>);
+pub(crate) struct PassedOn(Vec<(Known, OwnedFd)>);
 
 impl PassedOn {
-    /// The listeners with their names, in any order.
-    pub(crate) const fn new(listeners: Vec<(String, OwnedFd)>) -> Self {
+    /// The listeners and what they are known by, in any order.
+    pub(crate) const fn new(listeners: Vec<(Known, OwnedFd)>) -> Self {
         Self(listeners)
     }
 
     /// The listener of this place, if there is one. Of several with the same name (the kernel chose
     /// their numbers) each is taken once, in their order.
-    pub(super) fn take(&mut self, url: &ListenUrl) -> Option<OwnedFd> {
+    pub(super) fn take(&mut self, url: &ListenUrl) -> Option<Passed> {
         let name = name_of(url);
-        let at = self.0.iter().position(|(other, _)| *other == name)?;
-        Some(self.0.remove(at).1)
+        let at = self.0.iter().position(|(known, _)| known.name == name)?;
+        let (Known { file, .. }, listener) = self.0.remove(at);
+        Some(Passed { listener, file })
     }
 }
 
@@ -48,7 +114,7 @@ impl PassedOn {
 /// which go when it accepts no more.
 #[derive(Debug)]
 pub(crate) struct Estate {
-    listeners: Vec<(String, Arc<OwnedFd>)>,
+    listeners: Vec<(Known, Arc<OwnedFd>)>,
     paths: Vec<OwnPath>,
 }
 
@@ -61,20 +127,21 @@ impl Estate {
         let mut paths = Vec::new();
         let ports = ports.0.iter_mut().zip(urls);
         let listeners = ports.map(|(port, url)| {
-            paths.extend(port.own_path.take());
-            (name_of(&url), Arc::clone(&port.listener))
+            let path = port.own_path.take();
+            let known = Known::of(&url, path.as_ref().map(OwnPath::id));
+            paths.extend(path);
+            (known, Arc::clone(&port.listener))
         });
         let listeners = listeners.collect();
         Self { listeners, paths }
     }
 
-    /// The names of all listeners, each with a zero byte behind it.
-    pub(in crate::master) fn names(&self) -> Vec<u8> {
-        let names = self.listeners.iter();
-        names.flat_map(|(name, _)| name.bytes().chain([0])).collect()
+    /// What all listeners are known by, as [`Known::read_all`] reads it.
+    pub(in crate::master) fn list(&self) -> Vec<u8> {
+        self.listeners.iter().flat_map(|(known, _)| known.write()).collect()
     }
 
-    /// Copies of all listeners, in the order of their names.
+    /// Copies of all listeners, in the order of the list.
     pub(in crate::master) fn listeners(&self) -> io::Result<Vec<OwnedFd>> {
         self.listeners.iter().map(|(_, listener)| listener.try_clone()).collect()
     }
@@ -85,14 +152,15 @@ impl Estate {
     }
 }
 
-/// Takes a listener that an old master passed on; `None` when its path is gone, so that nobody
-/// could connect.
-pub(super) fn adopt(listener: OwnedFd, options: &PortOptions) -> Result<Option<Opened>> {
+/// Takes a listener that an old master passed on; `None` when its path is gone, or another's, so
+/// that nobody could connect.
+pub(super) fn adopt(passed: Passed, options: &PortOptions) -> Result<Option<Opened>> {
+    let Passed { listener, file } = passed;
     let url = &options.listen;
     let failed = |error| Error::listen(url, error);
     let (address, own_path) = match url {
         ListenUrl::Unix(path) | ListenUrl::Unixgram(path) => {
-            let Some(own) = path_of(path, options).map_err(failed)? else {
+            let Some(own) = path_of(path, file, options).map_err(failed)? else {
                 return Ok(None);
             };
             (Address::Unix(path.clone()), Some(own))
@@ -110,15 +178,19 @@ pub(super) fn adopt(listener: OwnedFd, options: &PortOptions) -> Result<Option<O
     Ok(Some((listener, address, own_path)))
 }
 
-/// The path of a unix socket that was passed on; `None` when somebody has taken the path away, so
-/// that nobody could connect.
-fn path_of(path: &Path, options: &PortOptions) -> io::Result<Option<OwnPath>> {
+/// The path of a unix socket that was passed on, which is this file if that was said; `None` when
+/// somebody has taken the path, so that nobody could connect.
+fn path_of(
+    path: &Path,
+    file: Option<FileId>,
+    options: &PortOptions,
+) -> io::Result<Option<OwnPath>> {
     match unix_socket::named(path)? {
-        Named::Socket(id) => {
+        Named::Socket(id) if file.is_none_or(|file| file == id) => {
             unix_socket::set_mode(path, id, options.unix_mode.bits())?;
             Ok(Some(OwnPath::new(path, id)))
         }
-        Named::Nothing | Named::Other => Ok(None),
+        Named::Socket(_) | Named::Nothing | Named::Other => Ok(None),
     }
 }
 
@@ -135,17 +207,39 @@ mod tests {
     #[test]
     fn a_listener_goes_to_the_port_of_its_place_and_to_no_other() {
         let listeners = ["tcp://127.0.0.1:0", "tcp://127.0.0.1:0", "udp://127.0.0.1:7"];
-        let listeners = listeners.map(|text| (name_of(&url(text)), eventfd::create().unwrap()));
+        let known = |text| (Known::of(&url(text), None), eventfd::create().unwrap());
+        let listeners = listeners.map(known);
         let numbers: Vec<_> = listeners.iter().map(|(_, fd)| fd.as_raw_fd()).collect();
         let mut passed_on = PassedOn::new(listeners.into_iter().collect());
         let mut take = |text: &str| passed_on.take(&url(text));
         assert!(take("tcp://127.0.0.1:7").is_none());
         // A port may be encrypted from now on.
         let first = take("tls://127.0.0.1:0").unwrap();
-        assert_eq!(first.as_raw_fd(), numbers[0]);
+        assert_eq!(first.listener.as_raw_fd(), numbers[0]);
         let second = take("tcp://127.0.0.1:0").unwrap();
-        assert_eq!(second.as_raw_fd(), numbers[1]);
+        assert_eq!(second.listener.as_raw_fd(), numbers[1]);
         assert!(take("tcp://127.0.0.1:0").is_none());
-        assert_eq!(take("udp://127.0.0.1:7").unwrap().as_raw_fd(), numbers[2]);
+        assert_eq!(take("udp://127.0.0.1:7").unwrap().listener.as_raw_fd(), numbers[2]);
+    }
+
+    #[test]
+    fn what_listeners_are_known_by_comes_back_from_a_list() {
+        let all = [
+            Known::of(&url("tcp://127.0.0.1:7"), None),
+            Known::of(&url("unix:///a b:c"), Some((u64::MAX, 12))),
+        ];
+        let list = all.iter().flat_map(Known::write).collect::<Vec<_>>();
+        assert_eq!(Known::read_all(&list, true).unwrap(), all);
+        assert_eq!(Known::read_all(&[], true).unwrap(), []);
+        // Of an old master, which says no files.
+        let old = Known::read_all(b"tcp 127.0.0.1:7\0unix /s\0", false).unwrap();
+        assert!(old.iter().all(|known| known.file.is_none()) && old.len() == 2);
+        let why = |list: &[u8]| Known::read_all(list, true).unwrap_err();
+        assert!(why(&list[..list.len() - 1]).contains("is cut"));
+        assert!(why(b"unix /s\0").contains("is cut"));
+        for wrong in ["1", "1:", ":1", "a:b", "1:2:3", "-1:2"] {
+            let list = format!("unix /s\0{wrong}\0");
+            assert!(why(list.as_bytes()).contains("is not understood"), "{wrong}");
+        }
     }
 }

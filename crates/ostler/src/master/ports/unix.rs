@@ -35,6 +35,11 @@ impl OwnPath {
         Self { path: path.to_owned(), id, owner: process::current() }
     }
 
+    /// Which file it is.
+    pub(super) const fn id(&self) -> FileId {
+        self.id
+    }
+
     /// Whether the path still names this socket.
     pub(in crate::master) fn is_there(&self) -> bool {
         matches!(unix_socket::named(&self.path), Ok(Named::Socket(id)) if id == self.id)

@@ -282,7 +282,7 @@ impl Master {
     ) -> std::io::Result<()> {
         let estate = self.succeeding.estate.as_ref().ok_or(std::io::ErrorKind::NotFound)?;
         let mut listeners = estate.listeners()?;
-        let mut will = vec![sealed_file::create("ostler-listeners", &estate.names())?];
+        let mut will = vec![sealed_file::create("ostler-listeners", &estate.list())?];
         let newest_session = Some(self.reports.places.newest());
         will.push(sealed_file::create("ostler-open", &self.sessions_that_may_go())?);
         if let Some(pid_file) = &self.pid_file {

@@ -11,11 +11,11 @@ use ostler_shm::sessions::SESSIONS_MAX;
 use super::hand_over::RETRY_MS;
 use super::kept_places::KeptPlaces;
 use crate::control::{
-    Channel, FromNewMaster, Received, SUCCESSION_PROTOCOL, ToNewMaster, is_known,
+    Channel, FILES_PROTOCOL, FromNewMaster, Received, SUCCESSION_PROTOCOL, ToNewMaster, is_known,
 };
 use crate::error::{Error, Result};
 use crate::inheritance::left_socket::{self, LeftBy};
-use crate::master::ports::PassedOn;
+use crate::master::ports::{Known, PassedOn};
 use crate::options::{Mode, Options};
 use crate::reactor::mailbox::{Reports, TakenOver};
 use crate::reactor::places::Places;
@@ -291,7 +291,8 @@ fn receive(channel: &Channel<FromNewMaster, ToNewMaster>) -> Problem<Will> {
     let missing = || "descriptors are missing; is the limit of descriptors too low?".to_owned();
     let mut will = will.into_iter();
     let hands_over = protocol == SUCCESSION_PROTOCOL;
-    let names = names_in(&will.next().ok_or_else(missing)?)?;
+    let with_files = protocol >= FILES_PROTOCOL;
+    let names = listeners_in(&will.next().ok_or_else(missing)?, with_files)?;
     let sessions = match newest_session {
         Some(_) => sessions_in(&will.next().ok_or_else(missing)?)?,
         None => Vec::new(),
@@ -332,17 +333,11 @@ fn message(
     }
 }
 
-/// The names in a list, each with a zero byte behind it.
-fn names_in(list: &OwnedFd) -> Problem<Vec<String>> {
+/// What the listeners in a list are known by.
+fn listeners_in(list: &OwnedFd, with_files: bool) -> Problem<Vec<Known>> {
     let bytes = sealed_file::read(list, LIST_BYTES_MAX)
         .map_err(|error| format!("its list of listeners cannot be read: {error}"))?;
-    let names = bytes.split_inclusive(|&byte| byte == 0);
-    names
-        .map(|name| match name.split_last() {
-            Some((0, name)) => Ok(String::from_utf8_lossy(name).into_owned()),
-            _ => Err("its list of listeners is cut".to_owned()),
-        })
-        .collect()
+    Known::read_all(&bytes, with_files)
 }
 
 /// The ids in a list of sessions.
@@ -382,8 +377,12 @@ mod tests {
             newest_session: None,
         };
         let ours = SUCCESSION_PROTOCOL;
-        let names = b"tcp 127.0.0.1:1\0unix /s\0";
+        let names = b"tcp 127.0.0.1:1\0\0unix /s\01:2\0";
         assert!(receive_from(will(ours, 2), names, 2).is_ok());
+        // As masters before this one have written it.
+        let older = b"tcp 127.0.0.1:1\0unix /s\0";
+        assert!(receive_from(will(FILES_PROTOCOL - 1, 2), older, 2).is_ok());
+        assert!(receive_from(will(FILES_PROTOCOL - 1, 2), names, 2).is_err());
         let why = |will, list: &[u8], count| receive_from(will, list, count).err().unwrap();
         assert!(why(will(ours + 1, 2), names, 2).contains("restart the server"));
         assert!(why(will(ours, 3), names, 3).contains("descriptors are missing"));
