@@ -377,7 +377,7 @@ mod tests {
             newest_session: None,
         };
         let ours = SUCCESSION_PROTOCOL;
-        let names = b"tcp 127.0.0.1:1\0\0unix /s\01:2\0";
+        let names = &[&b"tcp 127.0.0.1:1\0\0unix /s\0"[..], b"1:2\0"].concat();
         assert!(receive_from(will(ours, 2), names, 2).is_ok());
         // As masters before this one have written it.
         let older = b"tcp 127.0.0.1:1\0unix /s\0";
