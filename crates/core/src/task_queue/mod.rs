@@ -10,10 +10,11 @@
 //!
 //! Whoever is given tasks is known by the place of its lane ([`LaneSlot`]); tasks are known by
 //! [`TaskId`]. One file per idea: `task` (what a task is), `slab` (where tasks are kept),
-//! `waiting` (the order of those that wait), `workers` (what each has in hand), `settle`
-//! (what a death means), `kept` (tasks that outlive the server), `counts`.
+//! `waiting` (the order of those that wait), `workers` (what each has in hand), `entries` (the list
+//! of that), `settle` (what a death means), `kept` (tasks that outlive the server), `counts`.
 
 mod counts;
+mod entries;
 mod kept;
 mod settle;
 mod slab;
@@ -32,10 +33,16 @@ pub use task::{
 
 use crate::Nanos;
 use crate::ids::{LaneSlot, Slot};
+use entries::Entry;
 use slab::Slab;
 use task::Task;
 use waiting::Waiting;
-use workers::{Entry, Workers};
+use workers::Workers;
+
+/// Most ends that wait for one asker, beyond one for every task that the queue may have: of tasks
+/// that were refused, which no queue bounds, and which are charged no memory. An asker has no more
+/// tasks of whose end it has not heard, so that none of its ends is thrown away.
+pub const ENDS_BEYOND_TASKS_MAX: usize = 1_024;
 
 /// What is known of a queue from the start.
 #[derive(Clone, Copy, Debug)]
@@ -246,17 +253,26 @@ impl<B> TaskQueue<B> {
         }
     }
 
-    /// Whether something waits for room in the ring of a worker.
-    #[must_use]
-    pub fn is_full(&self, lane: LaneSlot) -> bool {
-        self.workers.get(lane).is_some_and(workers::TaskWorker::is_full)
-    }
-
     /// A worker has given ring space back.
     pub fn room_freed(&mut self, lane: LaneSlot) {
         if let Some(worker) = self.workers.get_mut(lane) {
             worker.set_full(false);
         }
+    }
+
+    /// A worker has given the ring below this position back: the callbacks of the tasks there are
+    /// over. Those that it has not acknowledged were deferred, and do not keep it from others.
+    pub fn freed(&mut self, lane: LaneSlot, freed: u64) {
+        if let Some(worker) = self.workers.get_mut(lane) {
+            worker.defer_below(freed);
+        }
+    }
+
+    /// Whether it matters that a worker gives ring space back: something waits for that, or for the
+    /// end of a callback.
+    #[must_use]
+    pub fn awaits_freed(&self, lane: LaneSlot) -> bool {
+        self.workers.get(lane).is_some_and(|worker| worker.is_full() || worker.is_busy())
     }
 
     /// The body of a task that is not over.
@@ -281,6 +297,23 @@ impl<B> TaskQueue<B> {
         let Some(task) = self.tasks.get_mut(task) else { return Err(UNKNOWN) };
         self.counts.results += 1;
         Ok(ResultOf { asked: task.asked, is_wanted: task.terms.wants_result })
+    }
+
+    /// The asker of a task is told of its end, although it goes on: nothing follows that.
+    ///
+    /// # Errors
+    /// The worker has not started it.
+    pub fn tell_no_more(
+        &mut self,
+        lane: LaneSlot,
+        seq: u64,
+        started: u64,
+    ) -> Result<(), &'static str> {
+        let task = self.started_task(lane, seq, started)?;
+        if let Some(task) = self.tasks.get_mut(task) {
+            task.terms.wants_result = false;
+        }
+        Ok(())
     }
 
     /// What a task causes is seen before it is finished: it is never run again.

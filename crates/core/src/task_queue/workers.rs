@@ -1,28 +1,15 @@
 //! Who is given tasks, and what each has in hand.
 
-use std::collections::VecDeque;
-
+use super::entries::{Entries, Entry, NOT_WRITTEN};
 use super::task::TaskId;
 use crate::Nanos;
 use crate::ids::{LaneSlot, Slot};
 
-/// Position of a task that is not yet written: no worker can have started it.
-const NOT_WRITTEN: u64 = u64::MAX;
 /// Work of one task before its worker has measured any: optimistic, because a wrong guess is
 /// recallable.
 const WORK_FIRST_NS: Nanos = 1_000;
 /// A task may wait so long behind another one, while a worker idles.
 const RECALL_AFTER_NS: Nanos = 1_000_000;
-
-/// A task that was given to a worker.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
-    pub(super) task: TaskId,
-    /// Of its last record, in the ring.
-    pub(super) position: u64,
-    given_at: Nanos,
-    is_done: bool,
-}
 
 /// One worker.
 #[derive(Debug)]
@@ -32,11 +19,12 @@ pub(super) struct TaskWorker {
     /// Its ring had no room.
     is_full: bool,
     work_ns: Nanos,
-    /// What was given and is not done, the oldest first; done ones between them.
-    entries: VecDeque<Entry>,
-    /// Number of the first entry.
-    first_seq: u64,
+    /// What was given.
+    entries: Entries,
+    /// How many of them are not done, and in their callbacks or before them.
     in_hand: u32,
+    /// How many of them are not done although their callbacks are over.
+    deferred: u32,
     /// It is killed for the task that it runs.
     is_late: bool,
     /// Something was taken back, and nothing finished since: one at a time.
@@ -44,15 +32,15 @@ pub(super) struct TaskWorker {
 }
 
 impl TaskWorker {
-    const fn new(slot: Slot) -> Self {
+    fn new(slot: Slot) -> Self {
         Self {
             slot,
             is_leaving: false,
             is_full: false,
             work_ns: WORK_FIRST_NS,
-            entries: VecDeque::new(),
-            first_seq: 1,
+            entries: Entries::default(),
             in_hand: 0,
+            deferred: 0,
             is_late: false,
             is_unproven: false,
         }
@@ -96,73 +84,74 @@ impl TaskWorker {
 
     /// A task is given; its number here.
     pub(super) fn give(&mut self, task: TaskId, now: Nanos) -> u64 {
-        let seq = self.first_seq + self.entries.len() as u64;
-        self.entries.push_back(Entry {
-            task,
-            position: NOT_WRITTEN,
-            given_at: now,
-            is_done: false,
-        });
         self.in_hand += 1;
-        seq
+        self.entries.push(task, now)
     }
 
-    fn index(&self, seq: u64) -> Option<usize> {
-        usize::try_from(seq.checked_sub(self.first_seq)?).ok()
-    }
-
-    /// A task that is in hand here.
+    /// A task that is in hand here, or deferred.
     pub(super) fn entry(&self, seq: u64) -> Option<&Entry> {
-        self.entries.get(self.index(seq)?).filter(|entry| !entry.is_done)
+        self.entries.get(seq)
     }
 
     pub(super) fn entry_mut(&mut self, seq: u64) -> Option<&mut Entry> {
-        let index = self.index(seq)?;
-        self.entries.get_mut(index).filter(|entry| !entry.is_done)
+        self.entries.get_mut(seq)
     }
 
     /// The newest was not written after all.
     pub(super) fn take_back(&mut self, seq: u64) {
-        let is_newest = self.index(seq).is_some_and(|index| index + 1 == self.entries.len());
-        crate::invariant!(is_newest, "what finds no room is the newest");
-        if is_newest {
-            self.entries.pop_back();
-            self.in_hand -= 1;
-        }
+        let newest = self.entries.take_newest(seq);
+        crate::invariant!(newest.is_some(), "what finds no room is the newest");
+        self.leaves(newest);
     }
 
     /// It has acknowledged a task.
     pub(super) fn finish(&mut self, seq: u64) {
-        let Some(entry) = self.entry_mut(seq) else { return };
-        entry.is_done = true;
-        self.in_hand -= 1;
-        self.is_unproven = false;
-        while self.entries.front().is_some_and(|entry| entry.is_done) {
-            self.entries.pop_front();
-            self.first_seq += 1;
+        let finished = self.entries.finish(seq);
+        if self.leaves(finished).is_some() {
+            self.is_unproven = false;
         }
     }
 
     /// Takes what it has not started, the newest first: positions from `first` on. Their numbers
     /// are given again.
     pub(super) fn take_unstarted(&mut self, first: u64) -> Option<TaskId> {
-        let newest = self.entries.back().filter(|entry| !entry.is_done && entry.position >= first);
-        let task = newest?.task;
-        self.entries.pop_back();
-        self.in_hand -= 1;
+        let newest = self.entries.take_unstarted(first);
+        let task = self.leaves(newest)?;
         self.is_unproven = true;
         Some(task)
     }
 
-    /// Takes what it has in hand, the newest first.
+    /// Takes what it has in hand or has deferred, the newest first.
     pub(super) fn take_any(&mut self) -> Option<TaskId> {
-        while let Some(entry) = self.entries.pop_back() {
-            if !entry.is_done {
-                self.in_hand -= 1;
-                return Some(entry.task);
-            }
-        }
-        None
+        let newest = self.entries.take_any();
+        self.leaves(newest)
+    }
+
+    /// A task that is not done leaves.
+    fn leaves(&mut self, entry: Option<Entry>) -> Option<TaskId> {
+        let entry = entry?;
+        let counted = if entry.is_deferred { &mut self.deferred } else { &mut self.in_hand };
+        *counted -= 1;
+        Some(entry.task)
+    }
+
+    /// The callbacks of all tasks below this position are over. What of them is not done was
+    /// deferred: it may take as long as it likes, and the worker has room for others.
+    pub(super) fn defer_below(&mut self, freed: u64) {
+        let deferred = self.entries.defer_below(freed);
+        self.in_hand -= deferred;
+        self.deferred += deferred;
+    }
+
+    /// Whether a callback runs here or is to come: what says that it is over matters.
+    pub(super) const fn is_busy(&self) -> bool {
+        self.in_hand > 0
+    }
+
+    /// What is kept of what was given to it.
+    #[cfg(test)]
+    pub(super) const fn entries(&self) -> &Entries {
+        &self.entries
     }
 }
 
@@ -199,7 +188,7 @@ impl Workers {
     }
 
     pub(super) fn are_idle(&self) -> bool {
-        self.places.iter().flatten().all(|worker| worker.in_hand == 0)
+        self.places.iter().flatten().all(|worker| worker.in_hand + worker.deferred == 0)
     }
 
     /// The one with credit that has least in hand, among those for which there is work.
@@ -241,13 +230,11 @@ impl Workers {
             let worker =
                 place.as_ref().filter(|worker| worker.in_hand > 1 && !worker.is_leaving)?;
             let lane = LaneSlot(index as u32);
-            let started = taken(lane);
-            let waits = |entry: &&Entry| !entry.is_done && entry.position >= started;
-            let oldest = worker.entries.iter().find(waits)?;
-            // Of several parts, and on its way.
-            let is_whole = oldest.position != NOT_WRITTEN;
-            let due = oldest.given_at.saturating_add(RECALL_AFTER_NS);
-            (is_whole && is_movable(oldest)).then_some((lane, due))
+            // Neither one whose parts are on their way, nor one that is for this worker alone: what
+            // stands behind that may go elsewhere.
+            let may_go = |entry: &&Entry| entry.position != NOT_WRITTEN && is_movable(entry);
+            let oldest = worker.entries.unstarted(taken(lane)).find(may_go)?;
+            Some((lane, oldest.given_at.saturating_add(RECALL_AFTER_NS)))
         };
         self.places.iter().enumerate().filter_map(of).min_by_key(|(_, due)| *due)
     }

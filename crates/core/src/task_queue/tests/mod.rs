@@ -169,6 +169,23 @@ fn a_worker_that_says_what_cannot_be_is_found_out() {
     assert!(queue.result(gift.lane, 1, 65).is_err(), "after its end");
 }
 
+#[test]
+fn an_asker_that_was_told_of_an_end_is_told_of_no_other() {
+    let mut queue = queue(TaskCrashPolicy::Fail, 1);
+    (0..2).for_each(|number| ask(&mut queue, number, wanting()));
+    gifts(&mut queue, 0);
+    for seq in 1..3 {
+        assert!(queue.result(lane(0), seq, ALL).unwrap().is_wanted);
+        queue.tell_no_more(lane(0), seq, ALL).unwrap();
+        assert!(!queue.result(lane(0), seq, ALL).unwrap().is_wanted);
+    }
+    assert!(queue.tell_no_more(lane(0), 3, ALL).is_err());
+    assert!(!queue.finish(lane(0), 1, ALL).unwrap().1.is_wanted);
+    let mut over = Vec::new();
+    queue.worker_died(lane(0), ALL, false, &mut over);
+    assert_eq!(over.first().map(|settled| settled.told), Some(None));
+}
+
 /// Which of the tasks are over, and what was told; the rest is given to the other worker.
 fn after_a_death(crash_policy: TaskCrashPolicy) -> (Vec<(u32, Option<TaskEnd>)>, Vec<u32>) {
     let mut queue = queue(crash_policy, 1);
@@ -243,6 +260,63 @@ fn what_waits_behind_a_slow_task_is_taken_back_when_another_worker_idles() {
     assert_eq!(queue.recall_candidate(taken), Some((lane(1), 1_000_005)));
     queue.recalled(lane(1), 128);
     assert_eq!(gifts(&mut queue, 6), [(0, 2)]);
+}
+
+/// What nobody else may run stays where it is, and keeps nothing else there.
+#[test]
+fn what_waits_behind_a_task_for_that_worker_alone_is_taken_back_too() {
+    let mut queue = queue(TaskCrashPolicy::Fail, 1);
+    let target = TaskTarget::Slot(Slot(0));
+    ask(&mut queue, 0, TaskTerms::default());
+    ask(&mut queue, 1, TaskTerms { target, ..TaskTerms::default() });
+    assert_eq!(gifts(&mut queue, 5), [(0, 0), (0, 1)]);
+    ask(&mut queue, 2, TaskTerms::default());
+    assert_eq!(gifts(&mut queue, 7), [(0, 2)]);
+    queue.worker_serves(lane(1), Slot(1));
+    let taken = |_| 65;
+    assert_eq!(queue.recall_candidate(taken), Some((lane(0), 1_000_007)));
+    queue.recalled(lane(0), 128);
+    assert_eq!(gifts(&mut queue, 8), [(1, 2)]);
+    assert_eq!(queue.recall_candidate(taken), None);
+    queue.finish(lane(0), 1, 65).unwrap();
+    assert_eq!(gifts(&mut queue, 9), [(0, 1)], "its own comes back to it");
+}
+
+/// Its callback is over, and what is still to come of it may take as long as a client reads.
+#[test]
+fn a_deferred_task_does_not_keep_its_worker_from_others() {
+    let mut queue = queue(TaskCrashPolicy::Fail, 1);
+    queue.set_work(lane(0), 1_000_000);
+    (0..3).for_each(|number| ask(&mut queue, number, wanting()));
+    for number in 0..3_u32 {
+        assert_eq!(gifts(&mut queue, 0), [(0, number)]);
+        assert_eq!(gifts(&mut queue, 0), []);
+        assert!(queue.awaits_freed(lane(0)));
+        queue.freed(lane(0), (u64::from(number) + 1) * 64 + 1);
+        assert!(!queue.awaits_freed(lane(0)));
+    }
+    assert!(!queue.is_idle(), "none is over");
+    queue.finish(lane(0), 2, ALL).unwrap();
+    ask(&mut queue, 3, wanting());
+    assert_eq!(gifts(&mut queue, 0), [(0, 3)]);
+    queue.finish(lane(0), 4, ALL).unwrap();
+    let mut over = Vec::new();
+    queue.worker_died(lane(0), 4 * 64, false, &mut over);
+    let over: Vec<u32> = over.into_iter().map(|settled| settled.body).collect();
+    assert_eq!(over, [2, 0], "those that it had deferred");
+    assert!(queue.is_idle());
+}
+
+#[test]
+fn who_has_only_deferred_tasks_takes_those_that_wait_elsewhere() {
+    let mut queue = queue(TaskCrashPolicy::Fail, 2);
+    (0..4).for_each(|number| ask(&mut queue, number, TaskTerms::default()));
+    assert_eq!(gifts(&mut queue, 5), [(1, 0), (0, 1), (1, 2), (0, 3)]);
+    let taken = |_| 65;
+    queue.freed(lane(0), 129);
+    assert_eq!(queue.recall_candidate(taken), Some((lane(1), 1_000_005)));
+    queue.freed(lane(1), 65);
+    assert_eq!(queue.recall_candidate(taken), None, "nothing stands before it");
 }
 
 #[test]

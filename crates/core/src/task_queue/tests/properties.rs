@@ -22,6 +22,10 @@ enum Step {
     Start(usize),
     /// A worker finishes its started task, with so many results.
     Finish(usize, u8),
+    /// The callback of a worker's started task returns without an end.
+    Defer(usize),
+    /// A deferred task is over.
+    FinishDeferred(usize),
     Expose(usize),
     Recall(usize),
     Leave(usize),
@@ -40,6 +44,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => prop::bool::weighted(0.1).prop_map(|no_room| Step::Give { no_room }),
         5 => worker().prop_map(Step::Start),
         5 => (worker(), 0_u8..3).prop_map(|(worker, results)| Step::Finish(worker, results)),
+        2 => worker().prop_map(Step::Defer),
+        2 => worker().prop_map(Step::FinishDeferred),
         1 => worker().prop_map(Step::Expose),
         1 => worker().prop_map(Step::Recall),
         1 => worker().prop_map(Step::Leave),
@@ -53,6 +59,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct Fake {
     slot: u16,
     given: VecDeque<(u64, u32)>,
+    deferred: Vec<(u64, u32)>,
     started: usize,
     /// Starts begin at the first of its numbers.
     positions: u64,
@@ -170,6 +177,26 @@ impl World {
         self.end(body);
     }
 
+    fn defer(&mut self, number: u32) {
+        let fake = self.fakes.get_mut(&number).unwrap();
+        if fake.started > 0 {
+            let (seq, body) = fake.given.pop_front().unwrap();
+            fake.started -= 1;
+            fake.deferred.push((seq, body));
+            self.queue.freed(lane(number), seq * 64 + 1);
+        }
+    }
+
+    fn finish_deferred(&mut self, number: u32) {
+        let fake = self.fakes.get_mut(&number).unwrap();
+        if !fake.deferred.is_empty() {
+            let (seq, body) = fake.deferred.remove(fake.deferred.len() / 2);
+            let over = self.queue.finish(lane(number), seq, fake.positions);
+            assert_eq!(over.unwrap().0, body);
+            self.end(body);
+        }
+    }
+
     fn expose(&mut self, number: u32) {
         let fake = &self.fakes[&number];
         if fake.started > 0 {
@@ -196,8 +223,9 @@ impl World {
         self.queue.worker_died(lane(number), fake.positions, is_condemned, &mut over);
         let settled: BTreeSet<u32> = over.iter().map(|settled| settled.body).collect();
         assert_eq!(settled.len(), over.len(), "each once");
-        for (index, (_, body)) in fake.given.iter().enumerate() {
-            let is_started = index < fake.started;
+        let started = fake.started + fake.deferred.len();
+        for (index, (_, body)) in fake.deferred.iter().chain(&fake.given).enumerate() {
+            let is_started = index < started;
             let attempts = self.open.get_mut(body).unwrap();
             if is_started && !is_condemned {
                 *attempts += 1;
@@ -217,7 +245,8 @@ impl World {
         assert_eq!(self.queue.len(), self.open.len());
         assert_eq!(counts.open(), self.open.len() as u64);
         assert_eq!(counts.finished + counts.failed, self.over.len() as u64);
-        let in_hand: usize = self.fakes.values().map(|fake| fake.given.len()).sum();
+        let has = |fake: &Fake| fake.given.len() + fake.deferred.len();
+        let in_hand: usize = self.fakes.values().map(has).sum();
         assert!(in_hand <= self.open.len());
     }
 
@@ -232,6 +261,7 @@ impl World {
         for _ in 0..200 {
             self.give(false);
             for number in self.fakes.keys().copied().collect::<Vec<_>>() {
+                self.finish_deferred(number);
                 self.start(number);
                 self.finish(number, 0);
             }
@@ -252,6 +282,8 @@ proptest! {
                 Step::Give { no_room } => world.give(no_room),
                 Step::Start(pick) => world.start(world.pick(pick)),
                 Step::Finish(pick, results) => world.finish(world.pick(pick), results),
+                Step::Defer(pick) => world.defer(world.pick(pick)),
+                Step::FinishDeferred(pick) => world.finish_deferred(world.pick(pick)),
                 Step::Expose(pick) => world.expose(world.pick(pick)),
                 Step::Recall(pick) => world.recall(world.pick(pick), false),
                 Step::Leave(pick) => world.recall(world.pick(pick), true),

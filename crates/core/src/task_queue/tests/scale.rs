@@ -65,6 +65,36 @@ fn no_step_looks_at_more_tasks_when_more_wait() {
     assert_eq!(touched_by_steps(1_000_000), few);
 }
 
+/// One task takes long, and others come and go behind it.
+#[test]
+fn nothing_grows_behind_a_task_that_takes_long() {
+    let after = |behind: u64| {
+        let mut queue = TaskQueue::new(settings(TaskCrashPolicy::Redeliver(3)));
+        (0..2).for_each(|slot| queue.worker_serves(lane(slot.into()), Slot(slot)));
+        let target = TaskTarget::Slot(Slot(0));
+        let terms = TaskTerms { target, ..TaskTerms::default() };
+        ask(&mut queue, 0, terms);
+        assert_eq!(gifts(&mut queue, 0), [(0, 0)]);
+        queue.freed(lane(0), 65);
+        for number in 1..=behind {
+            ask(&mut queue, number as u32, terms);
+            assert_eq!(gifts(&mut queue, 0), [(0, number as u32)]);
+            queue.finish(lane(0), number + 1, ALL).unwrap();
+        }
+        for number in 1..=2 {
+            ask(&mut queue, number, terms);
+        }
+        assert_eq!(gifts(&mut queue, 0).len(), 2);
+        let entries = queue.workers.get(lane(0)).unwrap().entries();
+        assert_eq!(queue.recall_candidate(|_| (behind + 2) * 64 + 1), None);
+        let grown = (entries.len() < 200, entries.touched.get() < 50);
+        assert_eq!(queue.finish(lane(0), 1, ALL).unwrap().0, 0, "it is known still");
+        assert!(queue.finish(lane(0), 1, ALL).is_err(), "once");
+        grown
+    };
+    assert_eq!(after(10_000), (true, true));
+}
+
 /// What waits takes its place and nothing else; what the options charge for it is more.
 #[test]
 fn a_task_that_waits_takes_less_than_it_is_charged() {

@@ -60,11 +60,7 @@ impl Reactor {
         };
         match self.clients.consume(lane, destination) {
             Ok(()) => {
-                let work_ns = destination.work_ns();
-                self.clients.brain.set_work(lane, work_ns);
-                if let Some(tasks) = &mut self.clients.tasks {
-                    tasks.consumed(lane, work_ns);
-                }
+                self.clients.brain.set_work(lane, destination.work_ns());
             }
             Err(ProtocolViolation(why)) => self.condemn(lane, why),
         }
@@ -123,6 +119,9 @@ impl ClientSide {
         }
         self.brain.keep_bodies(lane, freed, &mut |entry| destination.body(entry, 0));
         destination.reclaim(freed)?;
+        if let Some(tasks) = &mut self.tasks {
+            tasks.consumed(lane, destination.work_ns(), freed);
+        }
         if let Some(count) = let_go {
             self.answers_let_go(lane, count)?;
         }

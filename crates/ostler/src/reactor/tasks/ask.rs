@@ -232,7 +232,42 @@ impl Tasks {
         } else {
             self.queue.count_unheard(1);
             self.answers.push_back(Answer::end(result.asked, TaskEnd::ResultLost));
+            // For its asker that is the end, which comes once.
+            self.queue.tell_no_more(lane, seq, started).map_err(ProtocolViolation)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ostler_core::ids::Slot;
+    use ostler_core::task_queue::TaskTerms;
+
+    use super::*;
+    use crate::options::Options;
+    use crate::reactor::tests::booting;
+
+    #[test]
+    fn a_result_that_is_lost_is_the_only_end_that_its_asker_hears_of() {
+        let options = Options { task_workers: 1, ..Options::default() };
+        let clients = &mut booting(&options).clients;
+        let (Some(tasks), memory) = (&mut clients.tasks, &mut clients.memory) else { panic!() };
+        let (lane, worker) = (LaneSlot(3), ProcessKey::event(0, 1));
+        let asked = Asked { sender: worker, lane: LaneSlot(0), number: 1 };
+        let terms = TaskTerms { wants_result: true, ..TaskTerms::default() };
+        tasks.queue.worker_serves(lane, Slot(0));
+        tasks.queue.ask(asked, terms, TaskBody::Heap(Vec::new()), 0).unwrap();
+        let gift = tasks.queue.next_gift(0).unwrap();
+        tasks.queue.written(&gift, 0);
+        assert!(memory.charge(TaskBody::Heap(Vec::new()).charge()), "that of the task");
+        let long = || TaskBody::Heap(vec![0; 1 << 20]);
+        while memory.charge(long().charge()) {}
+        for _ in 0..2 {
+            tasks.result(lane, worker, gift.seq, long(), memory, u64::MAX - 1).unwrap();
+        }
+        clients.task_progress(lane, RecordKind::Fin, gift.seq, u64::MAX - 1).unwrap();
+        let tasks = clients.tasks.as_ref().unwrap();
+        assert_eq!((tasks.answers.len(), tasks.counts().unheard), (1, 2));
     }
 }

@@ -130,16 +130,19 @@ impl Tasks {
         self.queue.due()
     }
 
-    /// The outputs of a lane were consumed: its worker may have room again.
-    pub(super) fn consumed(&mut self, lane: LaneSlot, work_ns: Nanos) {
+    /// The outputs of a lane were consumed, and its worker has given back the package ring below
+    /// this position: it may have room again.
+    pub(super) fn consumed(&mut self, lane: LaneSlot, work_ns: Nanos, freed: u64) {
         if self.queue.is_worker(lane) {
             self.queue.set_work(lane, work_ns);
+            self.queue.freed(lane, freed);
             self.queue.room_freed(lane);
         }
     }
 
-    /// Whether something waits for room in the package ring of a lane.
+    /// Whether something waits for room in the package ring of a lane, or for the end of a
+    /// callback.
     pub(super) fn awaits_freed(&self, lane: LaneSlot) -> bool {
-        self.queue.is_full(lane)
+        self.queue.awaits_freed(lane)
     }
 }

@@ -2,11 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::answers::Answer;
+use ostler_core::task_queue::ENDS_BEYOND_TASKS_MAX;
 
-/// Most ends that wait for one asker, beyond one for every task that the queue may have: of tasks
-/// that were refused, which no queue bounds, and which are charged no memory.
-const ENDS_BEYOND_TASKS_MAX: usize = 1_024;
+use super::answers::Answer;
 
 /// What waits for one asker.
 #[derive(Debug)]
