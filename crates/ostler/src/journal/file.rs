@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 
 use ostler_core::Millis;
 use ostler_core::task_journal::{FileHeader, JournalWriter, Key, StoredTask, SyncPace, read_task};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 
 use super::reading::read_at;
 use super::{LeftTask, Stored, TaskStore, TaskToKeep};
@@ -16,6 +18,8 @@ use crate::sys::{clock, random};
 
 /// A file that could not be written anew is tried again so much later.
 const RETRY_MS: Millis = 1_000;
+/// Attempts to make a new file where something is left.
+const ATTEMPTS_MAX: usize = 8;
 /// Bytes that are written at once when a file is written anew.
 const PIECE_BYTES: usize = 1024 * 1024;
 
@@ -60,14 +64,16 @@ impl Counts {
 }
 
 impl JournalFile {
-    /// Makes the file at `path` anew, with these tasks, and puts it into place.
+    /// Makes the file at `path` anew, with these tasks, and puts it into place; `replaces`: of one
+    /// that this server has the lock of, else of none.
     pub(super) fn make<'a>(
         path: PathBuf,
         name: String,
         tasks: impl Iterator<Item = StoredTask<'a>>,
         pace: SyncPace,
+        replaces: bool,
     ) -> io::Result<Self> {
-        let New { file, writer, placed } = make_new(&path, &name, |write| {
+        let New { file, writer, placed } = make_new(&path, &name, replaces, |write| {
             for task in tasks {
                 write(task)?;
             }
@@ -108,7 +114,7 @@ impl JournalFile {
     fn rewrite(&mut self) -> Stored<()> {
         let (key, old, writer) = (self.writer.key(), &self.file, &self.writer);
         let mut lost = 0_u64;
-        let made = make_new(&self.path, &self.name, |write| {
+        let made = make_new(&self.path, &self.name, true, |write| {
             let mut bytes = Vec::new();
             for place in writer.places() {
                 bytes.resize(place.len, 0);
@@ -312,35 +318,80 @@ struct New {
 fn make_new(
     path: &Path,
     name: &str,
+    replaces: bool,
     fill: impl FnOnce(&mut dyn FnMut(StoredTask<'_>) -> io::Result<()>) -> io::Result<()>,
 ) -> io::Result<New> {
     let directory = directory_of(path)?;
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
     let new = PathBuf::from(new);
-    // Left by a server that was killed in this moment: who has the lock of the file has this one.
-    let _ = std::fs::remove_file(&new);
-    let made = write_new(&new, name, fill).and_then(|made| {
-        std::fs::rename(&new, path)?;
-        Ok(made)
+    let file = make_locked(&new)?;
+    let made = write_new(&file, name, fill).and_then(|writer| {
+        put_into_place(&new, path, replaces)?;
+        Ok(writer)
     });
     if made.is_err() {
         let _ = std::fs::remove_file(&new);
     }
-    let (file, writer) = made?;
+    let writer = made?;
     Ok(New { file, writer, placed: sync_directory(&directory) })
 }
 
+/// A new file at this path, locked. One that is there was left by a server that was killed in this
+/// moment, unless one has its lock: that makes it.
+fn make_locked(new: &Path) -> io::Result<File> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    for _ in 0..ATTEMPTS_MAX {
+        let mut options = OpenOptions::new();
+        let options = options.read(true).write(true).create_new(true).mode(0o600);
+        match options.custom_flags(libc::O_NOFOLLOW).open(new) {
+            Ok(file) => {
+                file.try_lock().map_err(io::Error::from)?;
+                // It may have been taken for one that was left before it had its lock.
+                if matches!(is_named(&file, new), Named::Ours) {
+                    return Ok(file);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                match OpenOptions::new().read(true).custom_flags(flags).open(new) {
+                    Ok(left) => {
+                        left.try_lock().map_err(io::Error::from)?;
+                        if matches!(is_named(&left, new), Named::Ours) {
+                            std::fs::remove_file(new)?;
+                        }
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    // Nothing that a server of this user makes.
+                    Err(_) => std::fs::remove_file(new)?,
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::ErrorKind::WouldBlock.into())
+}
+
+/// Gives a new file its path. Where there was none nobody had a lock, and another server may have
+/// been faster: its file stays.
+fn put_into_place(new: &Path, path: &Path, replaces: bool) -> io::Result<()> {
+    if replaces {
+        return std::fs::rename(new, path);
+    }
+    match renameat_with(CWD, new, CWD, path, RenameFlags::NOREPLACE) {
+        // Not every file system can.
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            std::fs::hard_link(new, path)?;
+            std::fs::remove_file(new)
+        }
+        renamed => Ok(renamed?),
+    }
+}
+
 fn write_new(
-    new: &Path,
+    file: &File,
     name: &str,
     fill: impl FnOnce(&mut dyn FnMut(StoredTask<'_>) -> io::Result<()>) -> io::Result<()>,
-) -> io::Result<(File, JournalWriter)> {
-    let flags = libc::O_NOFOLLOW;
-    let mut options = OpenOptions::new();
-    let file = options.read(true).write(true).create_new(true).mode(0o600).custom_flags(flags);
-    let file = file.open(new)?;
-    file.try_lock().map_err(io::Error::from)?;
+) -> io::Result<JournalWriter> {
     let key = Key(random::seed()?, random::seed()?);
     let mut writer = JournalWriter::new(key);
     let mut out = FileHeader { key, name: name.to_owned() }.to_bytes().to_vec();
@@ -367,7 +418,7 @@ fn write_new(
         file.sync_data()?;
         writer.synced();
     }
-    Ok((file, writer))
+    Ok(writer)
 }
 
 #[cfg(test)]

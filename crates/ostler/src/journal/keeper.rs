@@ -63,15 +63,7 @@ impl Keeper {
         last_number: u64,
         backlog_max: usize,
     ) -> io::Result<Self> {
-        let shared = Arc::new(Shared {
-            inbox: Mutex::default(),
-            came: Condvar::new(),
-            ended: Condvar::new(),
-            answers: Mutex::default(),
-            brought: Mutex::default(),
-            room: AtomicUsize::new(0),
-            bell: eventfd::create()?,
-        });
+        let shared = Arc::new(Shared::new()?);
         let of_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("tasks-journal".to_owned());
         thread.spawn(move || run(&of_thread, store))?;
@@ -149,6 +141,18 @@ impl Drop for Keeper {
 }
 
 impl Shared {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            inbox: Mutex::default(),
+            came: Condvar::new(),
+            ended: Condvar::new(),
+            answers: Mutex::default(),
+            brought: Mutex::default(),
+            room: AtomicUsize::new(0),
+            bell: eventfd::create()?,
+        })
+    }
+
     fn inbox(&self) -> MutexGuard<'_, Inbox> {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -207,27 +211,38 @@ impl Shared {
 fn run(shared: &Shared, mut store: Box<dyn TaskStore>) {
     let mut is_failing = false;
     while let Some((tasks, settled)) = shared.wait(&*store) {
-        let result = if tasks.is_empty() && settled.is_empty() {
-            shared.tend(&mut *store)
-        } else {
-            store.commit(&tasks, &settled)
-        };
-        tell(&result, &mut is_failing);
-        let Some(last) = tasks.last() else { continue };
-        shared.answers().push(Answer { last: last.number, is_kept: result.is_ok() });
-        eventfd::ring_own(&shared.bell);
-        let bytes: usize = tasks.iter().map(|task| task.body.len() + TASK_BYTES).sum();
-        shared.inbox().bytes -= bytes;
-        if store.due().is_some_and(|due| due <= clock::monotonic_ms()) {
-            // Also when there is no pause between groups.
-            tell(&shared.tend(&mut *store), &mut is_failing);
-        }
+        take_turn(shared, &mut *store, (&tasks, &settled), &mut is_failing);
     }
     store.close();
     // Whoever waits for the end may open the file at once.
     drop(store);
     shared.inbox().has_ended = true;
     shared.ended.notify_all();
+}
+
+/// Writes a group; without one, does what is due.
+fn take_turn(
+    shared: &Shared,
+    store: &mut dyn TaskStore,
+    (tasks, settled): (&[TaskToKeep], &[u64]),
+    is_failing: &mut bool,
+) {
+    if tasks.is_empty() && settled.is_empty() {
+        return tell(&shared.tend(store), is_failing);
+    }
+    let result = store.commit(tasks, settled);
+    tell(&result, is_failing);
+    if let Some(last) = tasks.last() {
+        shared.answers().push(Answer { last: last.number, is_kept: result.is_ok() });
+        eventfd::ring_own(&shared.bell);
+        let bytes: usize = tasks.iter().map(|task| task.body.len() + TASK_BYTES).sum();
+        shared.inbox().bytes -= bytes;
+    }
+    if store.due().is_some_and(|due| due <= clock::monotonic_ms()) {
+        // Also when there is no pause between groups, whatever they consist of: a server that only
+        // settles has to be heard of, and what it wrote has to be synced in time.
+        tell(&shared.tend(store), is_failing);
+    }
 }
 
 /// A line when it begins to fail, and one when it goes on.
@@ -242,5 +257,50 @@ fn tell(result: &Result<(), NotStored>, is_failing: &mut bool) {
             *is_failing = false;
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Stored;
+
+    /// Always has something to do.
+    #[derive(Default)]
+    struct Busy {
+        tended: usize,
+    }
+
+    impl TaskStore for Busy {
+        fn commit(&mut self, _: &[TaskToKeep], _: &[u64]) -> Stored<()> {
+            Ok(())
+        }
+
+        fn due(&self) -> Option<ostler_core::Millis> {
+            Some(0)
+        }
+
+        fn tend(&mut self, _: usize) -> Stored<Vec<LeftTask>> {
+            self.tended += 1;
+            Ok(Vec::new())
+        }
+
+        fn close(&mut self) {}
+    }
+
+    /// Others would take a server for dead of which they hear nothing.
+    #[test]
+    fn what_is_due_is_done_between_groups_of_any_kind() {
+        let shared = Shared::new().unwrap();
+        shared.inbox().bytes = TASK_BYTES;
+        let (mut store, mut is_failing) = (Busy::default(), false);
+        let tasks = [TaskToKeep { number: 1, due_unix_ms: 0, body: Vec::new() }];
+        take_turn(&shared, &mut store, (&tasks, &[]), &mut is_failing);
+        assert_eq!(store.tended, 1);
+        take_turn(&shared, &mut store, (&[], &[1]), &mut is_failing);
+        assert_eq!(store.tended, 2, "it only settles");
+        take_turn(&shared, &mut store, (&[], &[]), &mut is_failing);
+        assert_eq!(store.tended, 3);
+        assert_eq!(shared.answers().as_slice(), [Answer { last: 1, is_kept: true }]);
     }
 }

@@ -69,7 +69,7 @@ fn open(
         body: &task.body,
     });
     let pace = SyncPace::new(options.journal_sync_mode());
-    let made = JournalFile::make(path.to_owned(), name, stored, pace);
+    let made = JournalFile::make(path.to_owned(), name, stored, pace, before.is_some());
     let file = made.map_err(|error| Refusal::because(cannot_be_made(&error), error))?;
     if let Some(found) = found.filter(|found| !found.tasks.is_empty() || found.torn() > 0) {
         let (path, tasks, torn) = (path.display(), left.len(), found.torn());
@@ -167,6 +167,9 @@ fn cannot_be_made(error: &io::Error) -> &'static str {
         }
         ErrorKind::ReadOnlyFilesystem => {
             "cannot be made: its disk is read-only, name a path on another one"
+        }
+        ErrorKind::AlreadyExists | ErrorKind::WouldBlock => {
+            "cannot be made: another server starts with it in this moment"
         }
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
             "cannot be written: there is no room for it, make some"

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 
+use ostler_core::task_journal::SyncPace;
 use ostler_testkit::wait_until;
 
 use super::file::DIRECTORY_FAILS;
@@ -253,6 +254,37 @@ fn a_new_file_whose_directory_cannot_be_synced_is_not_lost() {
     DIRECTORY_FAILS.set(true);
     assert!(place.error(&[]).contains("cannot be written"));
     assert_eq!(numbers(&place.open().1), [(2, 1), (4, 1)]);
+}
+
+/// Nobody has a lock where there is no file: the second does not take the place of the first.
+#[test]
+fn of_servers_that_start_with_a_new_file_one_has_it() {
+    let place = Place::new();
+    let new = place.0.join("tasks.new");
+    let (mut first, _) = place.open();
+    first.commit(&[task(1, 10)], &[]).unwrap();
+    let second = || {
+        let pace = SyncPace::new(place.options(&[]).journal_sync_mode());
+        JournalFile::make(place.file(), "shop".to_owned(), [].into_iter(), pace, false)
+    };
+    let error = second().err().unwrap();
+    assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists, "it saw none");
+    assert!(!new.exists());
+    first.commit(&[task(2, 10)], &[]).unwrap();
+    drop(first);
+    assert_eq!(numbers(&place.open().1), [(1, 1), (2, 1)]);
+    // One that is being made is not taken away.
+    let making = std::fs::File::create(&new).unwrap();
+    making.lock().unwrap();
+    assert!(place.error(&[]).contains("starts with it in this moment"));
+    assert!(new.exists());
+    std::fs::remove_file(place.file()).unwrap();
+    assert!(second().is_err() && new.exists());
+    // One that was left is.
+    drop(making);
+    let free = wait_until("it to be left", || JournalFile::open(&place.options(&[])).is_ok());
+    free.unwrap();
+    assert!(!new.exists() && place.file().exists());
 }
 
 /// Nobody asks for a task any more, and the file is still to be made good.

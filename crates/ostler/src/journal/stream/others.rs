@@ -41,7 +41,7 @@ impl RedisStore {
         let members = self.be_heard()?;
         let mut room = room.min(TAKEN_MAX).min((TAKEN_BYTES_MAX / self.body_max).max(1));
         let most = room;
-        room -= self.take_new(room)?;
+        room -= self.take_new(&members, room)?;
         room -= self.look_at_own(&members, room)?;
         for member in &members {
             if self.is_dead(member) {
@@ -63,8 +63,7 @@ impl RedisStore {
         let mut sign = cmd("XREADGROUP");
         sign.arg("GROUP").arg(GROUP).arg(&self.me).arg("COUNT").arg(1);
         sign.arg("STREAMS").arg(&self.key).arg(LAST_ID);
-        let mut look = cmd("XINFO");
-        look.arg("CONSUMERS").arg(&self.key).arg(GROUP);
+        let look = self.look_at_members();
         let mut replies = self.ask(&[sign, look], REPLY_BYTES)?.into_iter();
         if let Some(heard) = replies.next() {
             good(heard)?;
@@ -72,7 +71,18 @@ impl RedisStore {
         replies.next().map_or_else(|| Ok(Vec::new()), reply::members)
     }
 
-    fn claim(&self, by: &str, idle_ms: u64) -> Cmd {
+    fn look_at_members(&self) -> Cmd {
+        let mut look = cmd("XINFO");
+        look.arg("CONSUMERS").arg(&self.key).arg(GROUP).clone()
+    }
+
+    /// The servers that share the stream.
+    pub(super) fn members(&mut self) -> Done<Vec<Member>> {
+        let look = self.look_at_members();
+        reply::members(self.ask_one(&look, REPLY_BYTES)?)
+    }
+
+    fn claim(&self, by: &[u8], idle_ms: u64) -> Cmd {
         let mut claim = cmd("XCLAIM");
         claim.arg(&self.key).arg(GROUP).arg(by).arg(idle_ms).clone()
     }
@@ -83,17 +93,28 @@ impl RedisStore {
             || (judges && member.silent_ms > self.lease && member.name != self.me.as_bytes())
     }
 
-    /// What no server was given: somebody else has added it, or its server was dead by then.
-    fn take_new(&mut self, room: usize) -> Done<usize> {
+    /// Whether a server of this name takes part, and nobody may take it for dead.
+    pub(super) fn is_alive(&self, name: &[u8], members: &[Member]) -> bool {
+        members.iter().any(|member| member.name == name && !self.is_dead(member))
+    }
+
+    /// An entry that this server has is another one's from now on.
+    pub(super) fn give(&mut self, id: EntryId, to: &[u8]) -> Done<()> {
+        let mut claim = self.claim(to, 0);
+        claim.arg(id.to_string()).arg("JUSTID");
+        good(self.ask_one(&claim, REPLY_BYTES)?).map(|_| ())
+    }
+
+    /// What no server was given: somebody else has added it, its server was dead by then, or was
+    /// given others in its place.
+    fn take_new(&mut self, members: &[Member], room: usize) -> Done<usize> {
         if room == 0 {
             return Ok(0);
         }
         let (read, reply_max) = (self.read_new(room), self.reply_max(room));
         let found = reply::new_entries(self.ask_one(&read, reply_max)?)?;
         let taken = found.len().min(room);
-        for (id, entry) in found {
-            self.found(id, entry, 0);
-        }
+        self.found_new(found, members)?;
         Ok(taken)
     }
 
@@ -124,7 +145,7 @@ impl RedisStore {
 
     /// Takes these of a dead server, as far as nobody else has done so. Answers how many it got.
     pub(super) fn take(&mut self, ids: &[EntryId], of: &[u8]) -> Done<usize> {
-        let mut claim = self.claim(&self.me, self.lease);
+        let mut claim = self.claim(self.me.as_bytes(), self.lease);
         for id in ids {
             claim.arg(id.to_string());
         }
@@ -172,7 +193,7 @@ impl RedisStore {
             if taken == room {
                 return Ok(taken);
             }
-            self.look_at_one(*id)?;
+            self.look_at_one(*id, members)?;
             taken += 1;
         }
         if let Some(last) = page.last().filter(|_| page.len() >= IDS_MAX) {
@@ -181,11 +202,17 @@ impl RedisStore {
         Ok(taken)
     }
 
-    fn look_at_one(&mut self, id: EntryId) -> Done<()> {
+    fn look_at_one(&mut self, id: EntryId, members: &[Member]) -> Done<()> {
         let mut range = cmd("XRANGE");
         range.arg(&self.key).arg(id.to_string()).arg(id.to_string());
         match self.ask_one(&range, self.reply_max(1)) {
             Ok(reply) => match reply::entries(reply)?.pop() {
+                Some((found, entry)) if found == id && entry.by == self.me.as_bytes() => {
+                    self.found(id, entry, 1);
+                }
+                Some((found, entry)) if found == id && self.is_alive(&entry.by, members) => {
+                    self.give(id, &entry.by)?;
+                }
                 Some((found, entry)) if found == id => self.found(id, entry, 1),
                 Some(_) => return Err("it has answered with another entry".to_owned()),
                 None => self.owed.push(id),
@@ -200,19 +227,30 @@ impl RedisStore {
         Ok(())
     }
 
-    /// The server ends in order: what it leaves others may run at once.
+    /// The server ends in order: what it leaves others may run at once. What others have taken
+    /// while it was deaf is theirs, and runs there.
     pub(super) fn hand_over(&mut self) -> Done<()> {
         self.pay()?;
-        let ids: Vec<EntryId> = self.live.values().copied().collect();
-        for ids in ids.chunks(IDS_MAX) {
-            let mut claim = self.claim(LEFT, 0);
-            for id in ids {
+        // Who has just been heard of is not taken for dead while it looks.
+        self.be_heard()?;
+        let (me, mut from) = (self.me.clone(), Some("-".to_owned()));
+        while let Some(first) = from.take() {
+            let look = self.pending(&first, IDS_MAX, me.as_bytes());
+            let page = reply::pending(self.ask_one(&look, REPLY_BYTES)?)?;
+            if let Some(last) = page.last().filter(|_| page.len() >= IDS_MAX) {
+                from = Some(format!("({last}"));
+            }
+            let mut claim = self.claim(LEFT.as_bytes(), 0);
+            let left: Vec<_> = page.iter().filter(|id| self.known.contains_key(id)).collect();
+            if left.is_empty() {
+                continue;
+            }
+            for id in left {
                 claim.arg(id.to_string());
             }
             claim.arg("IDLE").arg(LEFT_IDLE_MS).arg("JUSTID");
             good(self.ask_one(&claim, REPLY_BYTES)?)?;
         }
-        let me = self.me.clone();
         self.forget(me.as_bytes())
     }
 }

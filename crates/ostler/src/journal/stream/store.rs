@@ -8,7 +8,7 @@ use ostler_shm::task_terms::{TERMS_BYTES_MAX, TermsBlock};
 use redis::{Cmd, Value, cmd};
 
 use super::link::{Address, Done, Link, good};
-use super::reply::{self, Entry, EntryId};
+use super::reply::{self, Entry, EntryId, Member};
 use crate::error::{Error, Result};
 use crate::journal::{LeftTask, Stored, TaskStore, TaskToKeep};
 use crate::options::Options;
@@ -227,8 +227,37 @@ impl RedisStore {
             }
             self.live.insert(task.number, *id);
         }
-        for (id, entry) in given {
-            self.found(id, entry, 0);
+        if given.iter().all(|(_, entry)| self.is_mine_or_nobodys(entry)) {
+            return self.found_new(given, &[]);
+        }
+        let members = self.members()?;
+        self.found_new(given, &members)
+    }
+
+    /// Whether an entry was added by no other server.
+    fn is_mine_or_nobodys(&self, entry: &Entry) -> bool {
+        entry.by.is_empty() || entry.by == self.me.as_bytes()
+    }
+
+    /// Entries that nobody had. Not all that a server adds it is given at once: what stood before
+    /// comes first. Such a one is its server's as long as that lives, which runs it, and is given
+    /// to it.
+    pub(super) fn found_new(
+        &mut self,
+        found: Vec<(EntryId, Entry)>,
+        members: &[Member],
+    ) -> Done<()> {
+        let is_others = |(_, entry): &(_, Entry)| {
+            !self.is_mine_or_nobodys(entry) && self.is_alive(&entry.by, members)
+        };
+        let (others, mine): (Vec<_>, Vec<_>) = found.into_iter().partition(is_others);
+        for (id, entry) in mine {
+            // A server that has added it may have started it.
+            let attempt = u16::from(!self.is_mine_or_nobodys(&entry));
+            self.found(id, entry, attempt);
+        }
+        for (id, entry) in others {
+            self.give(id, &entry.by)?;
         }
         Ok(())
     }

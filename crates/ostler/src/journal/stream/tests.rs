@@ -115,6 +115,53 @@ fn a_server_that_lives_keeps_its_tasks_and_one_that_ends_leaves_them_at_once() {
     assert_eq!(bring(&mut patient, 2).len(), 2);
 }
 
+/// What stood in the stream before is given first, so that a part of what a server adds nobody has.
+/// That server runs it.
+#[test]
+fn what_a_living_server_has_added_no_other_one_runs() {
+    let Some(redis) = RedisServer::start().unwrap() else { return };
+    let (mut one, mut other) = (store(&redis, 3_600_000), store(&redis, 3_600_000));
+    for _ in 0..2 {
+        let body = r#""\xff\xff\x00\x00\x00\x00\x00\x00do""#;
+        redis.ask(&format!("XADD ostler:shop:tasks * body {body}")).unwrap();
+    }
+    one.commit(&tasks(1..4), &[]).unwrap();
+    assert_eq!(other.tend(9).unwrap(), [], "they are in hand");
+    assert_eq!(one.tend(9).unwrap().len(), 2, "those of nobody");
+    other.commit(&tasks(1..2), &[]).unwrap();
+    assert_eq!(one.tend(9).unwrap(), []);
+    let has = |store: &RedisStore| {
+        let ask = format!("XPENDING ostler:shop:tasks servers - + 9 {}", store.me);
+        redis.ask(&ask).unwrap().lines().next().map(str::to_owned)
+    };
+    assert_eq!((has(&one).as_deref(), has(&other).as_deref()), (Some("*5"), Some("*1")));
+    // Nobody has what this one adds, when it ends: it is for whoever is there.
+    let body = r#""\xff\xff\x00\x00\x00\x00\x00\x00do""#;
+    redis.ask(&format!("XADD ostler:shop:tasks * body {body}")).unwrap();
+    one.commit(&tasks(9..10), &[]).unwrap();
+    one.close();
+    let brought = bring(&mut other, 7);
+    let started = brought.iter().filter(|task| task.attempt == 1).count();
+    assert_eq!((brought.len(), started), (7, 7));
+}
+
+/// It was taken for dead, and did not know.
+#[test]
+fn who_ends_leaves_to_others_what_they_have_taken() {
+    let Some(redis) = RedisServer::start().unwrap() else { return };
+    let mut store = store(&redis, 3_600_000);
+    store.commit(&tasks(1..4), &[]).unwrap();
+    let taken = store.live[&2];
+    let claim = format!("XCLAIM ostler:shop:tasks servers somebody 0 {taken} JUSTID");
+    redis.ask(&claim).unwrap();
+    store.close();
+    let of = |name: &str| {
+        let ask = format!("XPENDING ostler:shop:tasks servers - + 9 {name}");
+        redis.ask(&ask).unwrap().lines().next().map(str::to_owned)
+    };
+    assert_eq!((of("somebody").as_deref(), of("left").as_deref()), (Some("*1"), Some("*2")));
+}
+
 /// Both have seen that a third one is dead, and what it had.
 #[test]
 fn of_two_that_take_the_same_one_gets_it() {
