@@ -98,8 +98,9 @@ impl TaskError {
         matches!(self.kind, TaskErrorKind::TakenIn)
     }
 
-    /// Too many tasks wait (`task_queue_max`), or the memory for their payloads is used up
-    /// (`memory_budget`), or more is to be written to `task_journal` than may wait for that
+    /// Too many tasks wait (`task_queue_max`), or this process has not heard of the end of 1 024
+    /// more than that, or the memory for their payloads is used up (`memory_budget`), or more is to
+    /// be written to `task_journal` than may wait for that
     /// (`task_journal_backlog_max`), or the lane had no room within `send_timeout_ms`. Try again
     /// later.
     ///

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use ostler_core::ids::{ProcessKey, ProcessKind};
 use ostler_core::invariant;
-use ostler_core::task_queue::TaskEnd;
+use ostler_core::task_queue::{ENDS_BEYOND_TASKS_MAX, TaskEnd};
 use ostler_core::trace::TraceContext;
 use ostler_shm::record::{FLAG_REFERENCE, Header, RecordKind};
 use ostler_shm::task_terms::{TermsBlock, TermsBytes, TraceBlock};
@@ -35,6 +35,9 @@ pub(crate) struct TaskLimits {
     /// How many task workers there are.
     workers: u16,
     max_length: usize,
+    /// Most tasks of whose end this process wants to hear and has not: more ends the master does
+    /// not keep for it.
+    open_max: usize,
     /// Results are held back until their task is finished.
     pub(super) holds_results: bool,
 }
@@ -44,6 +47,7 @@ impl TaskLimits {
         Self {
             workers: options.task_workers,
             max_length: options.task_max_length,
+            open_max: options.task_queue_max.saturating_add(ENDS_BEYOND_TASKS_MAX),
             holds_results: options.task_crash_policy == TaskCrash::Redeliver,
         }
     }
@@ -103,6 +107,11 @@ impl Tasks {
         self.askers.borrow().len() - self.over.get()
     }
 
+    /// Tasks of whose end this process has not heard.
+    fn open(&self) -> usize {
+        self.askers.borrow().len()
+    }
+
     /// Who has waited for a task does so no more. `has_ended`: nothing of it comes any more.
     fn waited(&self, number: u64, has_ended: bool) {
         let mut askers = self.askers.borrow_mut();
@@ -132,8 +141,11 @@ impl Tasks {
         self.parked.borrow_mut().push_back(result);
     }
 
-    /// A task was never asked, because there was no room for it.
+    /// A task was never asked, because there was no room for it. Its asker is told, if it has one.
     pub(super) fn lost(&self, number: u64) {
+        if !self.askers.borrow().contains_key(&number) {
+            return;
+        }
         self.parked.borrow_mut().push_back(TaskResult::failed(number, TaskErrorKind::LaneFull));
     }
 
@@ -183,7 +195,7 @@ impl Tasks {
 impl WorkerContext {
     /// Whether a task can be asked.
     fn check_task(&self, terms: &TermsBlock, len: usize) -> Result<(), TaskError> {
-        let TaskLimits { workers, max_length, .. } = self.settings.tasks;
+        let TaskLimits { workers, max_length, open_max, .. } = self.settings.tasks;
         if workers == 0 {
             return Err(TaskErrorKind::NoWorkers.into());
         }
@@ -192,6 +204,9 @@ impl WorkerContext {
         }
         if len > max_length {
             return Err(TaskErrorKind::TooLong { len, most: max_length }.into());
+        }
+        if terms.wants_result && self.tasks.open() >= open_max {
+            return Err(TaskErrorKind::QueueFull.into());
         }
         Ok(())
     }
@@ -204,15 +219,15 @@ impl WorkerContext {
         bytes: &[u8],
         asker: Option<Asker>,
     ) -> Result<u64, TaskError> {
+        let terms = TermsBlock { wants_result: asker.is_some(), ..terms };
         self.check_task(&terms, bytes.len())?;
         if asker.is_some() && !self.key.kind.is_worker() {
             return Err(TaskErrorKind::NoLoop.into());
         }
         let number = self.tasks.next_number();
         let asked_in = self.traces.context();
-        let wants_result = asker.is_some();
         let trace = asked_in.map(block_of);
-        let terms = TermsBlock { wants_result, trace, ..terms }.to_bytes();
+        let terms = TermsBlock { trace, ..terms }.to_bytes();
         let output = Output::Task(TaskToAsk { number, terms, bytes });
         // First: under no circumstances comes an answer before it is known whose that is.
         if let Some(asker) = asker {
@@ -232,14 +247,14 @@ impl WorkerContext {
         payloads: &[&[u8]],
         timeout: Duration,
     ) -> Vec<Result<Vec<u8>, TaskError>> {
-        let until = Instant::now() + timeout;
+        let until = Instant::now().checked_add(timeout);
         let trace = self.traces.context().map(block_of);
         let terms = TermsBlock { wants_result: true, trace, ..terms };
         let asked = payloads.iter().map(|bytes| self.ask_now(terms, bytes));
         let mut waited: Vec<Waited> = asked.collect();
         self.publish_now();
         while waited.iter().any(Waited::is_open) {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = time_left(until);
             let problem = match self.take_results(&mut waited) {
                 Err(error) => Some(error),
                 Ok(true) => continue,
@@ -347,6 +362,11 @@ impl WorkerContext {
     }
 }
 
+/// How long may still be waited; `None`: as long as it takes.
+pub(super) fn time_left(until: Option<Instant>) -> Duration {
+    until.map_or(Duration::MAX, |until| until.saturating_duration_since(Instant::now()))
+}
+
 /// A context, as the terms of a task have it.
 fn block_of(context: TraceContext) -> TraceBlock {
     TraceBlock { ids: context.ids(), flags: context.flags() }
@@ -439,26 +459,4 @@ impl Sender {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::port::AnswerBytes;
-    use super::*;
-
-    #[test]
-    fn who_has_waited_is_known_until_the_end_has_come() {
-        let tasks = Tasks::default();
-        let result = |number| TaskResult::result(number, 0, AnswerBytes::Heap(vec![1]));
-        let end = |number| TaskResult::end(number, TaskEnd::Finished);
-        for number in 1..=3 {
-            tasks.askers.borrow_mut().insert(number, (Asker::Waits, None));
-        }
-        tasks.waited(1, false);
-        tasks.waited(2, true);
-        assert_eq!(tasks.awaited(), 1, "that of the third");
-        assert!(!tasks.is_over(&result(3)) && !tasks.is_over(&end(2)));
-        assert!(tasks.is_over(&result(1)) && tasks.asker_of(&result(1)).is_none());
-        assert!(tasks.asker_of(&end(1)).is_none() && !tasks.is_over(&end(1)), "it came");
-        assert_eq!((tasks.awaited(), tasks.over.get()), (1, 0));
-        assert!(tasks.asker_of(&end(3)).is_some());
-        assert!(!tasks.are_awaited() && tasks.askers.borrow().is_empty());
-    }
-}
+mod tests;
