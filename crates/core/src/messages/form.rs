@@ -46,6 +46,22 @@ impl MessageForm {
     }
 }
 
+/// Whether something with this number of a form is a message of it: all that has to stand in front
+/// does. Whoever sends something else has not been built of this code, or is not what it was.
+#[must_use]
+pub fn is_message(code: u16, bytes: &[u8]) -> bool {
+    let in_front = if code & TRACED == 0 { 0 } else { TraceContext::IDS_BYTES };
+    let Some(message) = bytes.get(in_front..) else { return false };
+    match MessageForm::of_code(code) {
+        Some(MessageForm::Plain) => true,
+        Some(MessageForm::Call) => {
+            message.first().is_some_and(|name| usize::from(*name) < message.len())
+        }
+        Some(MessageForm::Reply) => message.len() >= REPLY_FRONT_BYTES,
+        None => false,
+    }
+}
+
 /// Takes the trace in which a message was sent away from its front.
 #[must_use]
 pub fn take_trace(code: u16, bytes: &mut Vec<u8>) -> Option<TraceContext> {
@@ -111,6 +127,22 @@ pub fn read_reply(message: &[u8]) -> Option<(ReplyStatus, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_has_not_all_that_stands_in_front_is_no_message() {
+        let code = |form: MessageForm| form.code(None);
+        let (plain, call) = (code(MessageForm::Plain), code(MessageForm::Call));
+        let reply = code(MessageForm::Reply);
+        assert!(is_message(plain, b"") && is_message(call, b"\x04name"));
+        assert!(is_message(reply, &[0; REPLY_FRONT_BYTES]));
+        assert!(!is_message(3, b"message") && !is_message(255, b""));
+        assert!(!is_message(call, b"") && !is_message(call, b"\x04nam"));
+        assert!(!is_message(reply, &[0; REPLY_FRONT_BYTES - 1]));
+        let ids = [1; TraceContext::IDS_BYTES];
+        assert!(is_message(plain | TRACED, &ids) && !is_message(plain | TRACED, &ids[1..]));
+        assert!(!is_message(call | TRACED, &ids));
+        assert!(is_message(call | TRACED, &[&ids[..], b"\x04name"].concat()));
+    }
 
     #[test]
     fn forms_and_replies_are_read_as_they_were_written() {

@@ -22,6 +22,7 @@ use super::handlers::HandlerId;
 use super::messages::{MessageHead, MessageToSend};
 use super::owned_output::NO_SESSION;
 use super::send::Output;
+use super::tasks::time_left;
 use super::timers;
 use crate::api::command_error::{CommandError, CommandErrorKind};
 use crate::api::message_error::MessageErrorKind;
@@ -168,7 +169,8 @@ enum Caller {
 /// The calls of this process that were not answered.
 #[derive(Default)]
 pub(crate) struct Calls {
-    open: RefCell<HashMap<u64, Caller>>,
+    /// With the process that is called: whoever lives in its slot.
+    open: RefCell<HashMap<u64, (ProcessKey, Caller)>>,
 }
 
 impl Calls {
@@ -176,9 +178,15 @@ impl Calls {
         self.open.borrow().contains_key(&number)
     }
 
+    /// Whether this process is not that to which the call of this number was: its word is nothing.
+    pub(super) fn is_of_another(&self, number: u64, sender: ProcessKey) -> bool {
+        let open = self.open.borrow();
+        open.get(&number).is_some_and(|(called, _)| called.place() != sender.place())
+    }
+
     /// An answer has come: who waits has it now, others when its turn has come.
     pub(super) fn hear(&self, mut answer: CallAnswer) -> CallAnswer {
-        if let Some(Caller::Waits(result)) = self.open.borrow_mut().get_mut(&answer.number)
+        if let Some((_, Caller::Waits(result))) = self.open.borrow_mut().get_mut(&answer.number)
             && result.is_none()
         {
             *result = answer.result.take();
@@ -187,7 +195,7 @@ impl Calls {
     }
 
     fn is_answered(&self, number: u64) -> bool {
-        matches!(self.open.borrow().get(&number), Some(Caller::Waits(Some(_))))
+        matches!(self.open.borrow().get(&number), Some((_, Caller::Waits(Some(_)))))
     }
 }
 
@@ -225,7 +233,7 @@ impl WorkerContext {
         let over = move |handler: &mut dyn Any, worker: &Worker| {
             let caller = worker.context().calls.open.borrow_mut().remove(&number);
             match caller {
-                Some(Caller::Callback(_, on_reply, ..)) => {
+                Some((_, Caller::Callback(_, on_reply, ..))) => {
                     on_reply(handler, worker, Err(CommandErrorKind::TimedOut.into()))
                 }
                 _ => Ok(()),
@@ -235,7 +243,7 @@ impl WorkerContext {
         let timer = self.timers.borrow_mut().add(at, 0, over, made_at);
         // First: under no circumstances comes an answer before it is known whose that is.
         let caller = Caller::Callback(handler, on_reply, timer, head.sent_in);
-        self.calls.open.borrow_mut().insert(number, caller);
+        self.calls.open.borrow_mut().insert(number, (head.to, caller));
         let message = MessageToSend { head, front: &front, bytes };
         self.output_checked(NO_SESSION, Output::Message(message)).map_err(|_| {
             self.calls.open.borrow_mut().remove(&number);
@@ -250,10 +258,11 @@ impl WorkerContext {
         number: u64,
     ) -> Option<(HandlerId, OnReply, Option<TraceContext>)> {
         let mut open = self.calls.open.borrow_mut();
-        if !matches!(open.get(&number), Some(Caller::Callback(..))) {
+        if !matches!(open.get(&number), Some((_, Caller::Callback(..)))) {
             return None;
         }
-        let Some(Caller::Callback(handler, on_reply, timer, trace)) = open.remove(&number) else {
+        let Some((_, Caller::Callback(handler, on_reply, timer, trace))) = open.remove(&number)
+        else {
             return None;
         };
         self.timers.borrow_mut().cancel(timer);
@@ -266,14 +275,14 @@ impl WorkerContext {
         (to, name, bytes): (ProcessSlot, &str, &[u8]),
         timeout: Duration,
     ) -> Result<Vec<u8>, CommandError> {
-        let until = Instant::now() + timeout;
+        let until = Instant::now().checked_add(timeout);
         let (head, front) = self.check_call(to, name, bytes)?;
         let number = head.number;
-        self.calls.open.borrow_mut().insert(number, Caller::Waits(None));
+        self.calls.open.borrow_mut().insert(number, (head.to, Caller::Waits(None)));
         let waited = self.send_and_wait(MessageToSend { head, front: &front, bytes }, until);
         let caller = self.calls.open.borrow_mut().remove(&number);
         match (waited, caller) {
-            (Ok(()), Some(Caller::Waits(Some(result)))) => Ok(result?),
+            (Ok(()), Some((_, Caller::Waits(Some(result))))) => Ok(result?),
             (Ok(()), _) => Err(CommandErrorKind::TimedOut.into()),
             (Err(kind), _) => Err(kind.into()),
         }
@@ -282,7 +291,7 @@ impl WorkerContext {
     fn send_and_wait(
         &self,
         message: MessageToSend<'_>,
-        until: Instant,
+        until: Option<Instant>,
     ) -> Result<(), CommandErrorKind> {
         let full = |_| CommandErrorKind::Undelivered(MessageErrorKind::LaneFull);
         let sent = self.append_now(|sender, running| sender.append_for_process(message, running));
@@ -292,7 +301,7 @@ impl WorkerContext {
             while let Some(result) = self.next_answer().map_err(|_| CommandErrorKind::ServerEnds)? {
                 self.tasks.park(result);
             }
-            let left = until.saturating_duration_since(Instant::now());
+            let left = time_left(until);
             if self.calls.is_answered(message.head.number) || left.is_zero() {
                 return Ok(());
             }
@@ -331,6 +340,16 @@ impl WorkerContext {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_was_not_called_answers_nothing() {
+        let calls = Calls::default();
+        let called = ProcessKey::event(1, 0);
+        calls.open.borrow_mut().insert(7, (called, Caller::Waits(None)));
+        assert!(calls.is_of_another(7, ProcessKey::event(2, 1)));
+        assert!(!calls.is_of_another(7, ProcessKey::event(1, 3)), "whoever lives there");
+        assert!(!calls.is_of_another(8, ProcessKey::event(2, 1)), "nobody waits for it any more");
+    }
 
     #[test]
     fn calls_and_answers_are_read_as_they_were_written() {

@@ -83,12 +83,14 @@ pub(crate) enum Arrived {
     Undelivered(Undelivered),
     /// The same of a call.
     CallFailed(CallAnswer),
+    /// A message that is for nobody here.
+    Skipped,
 }
 
 impl Arrived {
     /// Whether the master counts it as a message to this process.
     const fn is_message(&self) -> bool {
-        matches!(self, Self::Message(_) | Self::Call(_) | Self::Reply(_))
+        matches!(self, Self::Message(_) | Self::Call(_) | Self::Reply(_) | Self::Skipped)
     }
 }
 
@@ -136,7 +138,7 @@ impl WorkerContext {
                 Arrived::Undelivered(undelivered) => self.log_undelivered(&undelivered),
                 // Its commands cannot be called while it runs.
                 Arrived::Call(call) => self.reply(&call, Err(CallFailure::NoSuchCommand)),
-                Arrived::Reply(_) | Arrived::CallFailed(_) => {}
+                Arrived::Reply(_) | Arrived::CallFailed(_) | Arrived::Skipped => {}
             }
         }
     }
@@ -156,15 +158,25 @@ impl WorkerContext {
                 let call = Call::read(sender, header.subject, bytes);
                 call.map(|call| Arrived::Call(call.sent_in(sent_in)))
             }
-            (Some(_), Some(MessageForm::Reply)) => {
-                CallAnswer::read(bytes).map(|answer| Arrived::Reply(self.calls.hear(answer)))
+            (Some(sender), Some(MessageForm::Reply)) => {
+                CallAnswer::read(bytes).map(|answer| self.hear_reply(sender, answer))
             }
             _ => None,
         };
-        match arrived {
-            Some(arrived) => self.messages.push(arrived),
-            None => ostler_core::invariant!(false, "processes of one server know the forms"),
+        ostler_core::invariant!(arrived.is_some(), "the switch knows the forms of messages");
+        // In any case it has come, and the master waits for it to be taken.
+        self.messages.push(arrived.unwrap_or(Arrived::Skipped));
+    }
+
+    /// A process answers a call, if that was to it.
+    fn hear_reply(&self, sender: ProcessKey, answer: CallAnswer) -> Arrived {
+        if self.calls.is_of_another(answer.number(), sender) {
+            if self.complaints.undelivered.admits() {
+                tracing::warn!(%sender, "it answers a call that was to another process");
+            }
+            return Arrived::Skipped;
         }
+        Arrived::Reply(self.calls.hear(answer))
     }
 
     /// A message of this process was not sent, or did not reach its receiver.

@@ -28,11 +28,12 @@ impl OperatorCalls {
         !self.answers.is_empty()
     }
 
-    /// A process answers. False: nobody has asked, or does so any more.
-    pub(super) fn reply(&mut self, message: Vec<u8>) -> bool {
+    /// The process of this lane answers. False: nobody has asked it, or does so any more.
+    pub(super) fn reply(&mut self, lane: LaneSlot, message: Vec<u8>) -> bool {
         let call = read_reply(&message).map(|(_, call)| call);
-        let is_open = |call: &u64| self.open.remove(call).is_some();
-        let Some(call) = call.filter(is_open) else { return false };
+        let has_it = |call: &u64| self.open.get(call) == Some(&Some(lane));
+        let Some(call) = call.filter(has_it) else { return false };
+        self.open.remove(&call);
         self.answers.push((call, Ok(message)));
         true
     }
@@ -63,7 +64,7 @@ impl OperatorCalls {
 impl Messages {
     /// At once, so that what a process has answered before its death counts.
     pub(super) fn reply_to_operator(&mut self, sender: MessageSender, form: u16, bytes: Vec<u8>) {
-        if form != MessageForm::Reply.code(None) || !self.operator.reply(bytes) {
+        if form != MessageForm::Reply.code(None) || !self.operator.reply(sender.lane, bytes) {
             self.fail(sender, MessageEnd::NotRunning);
         }
     }
@@ -106,5 +107,27 @@ impl Reactor {
 
     fn answer_operator(&self, number: u64, answer: Result<Vec<u8>, MessageEnd>) {
         self.clients.reports.queue.push(FromReactor::CallAnswered(number, answer));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ostler_core::messages::form::{ReplyStatus, reply_front};
+
+    use super::*;
+
+    #[test]
+    fn a_call_is_answered_by_the_process_that_has_it_and_once() {
+        let mut calls = OperatorCalls::default();
+        calls.open.insert(7, None);
+        let answer = || reply_front(ReplyStatus::Done, 7).to_vec();
+        assert!(!calls.reply(LaneSlot(1), answer()), "nobody has it");
+        let sender = MessageSender { key: ProcessKey::OPERATOR, lane: NO_LANE, number: 7 };
+        calls.given(sender, LaneSlot(1));
+        assert!(!calls.reply(LaneSlot(2), answer()), "another one has it");
+        assert!(!calls.has_answers());
+        assert!(calls.reply(LaneSlot(1), answer()) && calls.has_answers());
+        assert!(!calls.reply(LaneSlot(1), answer()));
+        assert_eq!(calls.answers.len(), 1);
     }
 }

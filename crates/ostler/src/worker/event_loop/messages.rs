@@ -30,6 +30,7 @@ impl<H: AnyHandler> Run<H> {
                 }
                 Arrived::Call(call) => self.run_command(&call),
                 Arrived::Reply(answer) | Arrived::CallFailed(answer) => self.tell_answer(answer),
+                Arrived::Skipped => {}
             }
             self.context.settle_deferred();
         }
