@@ -32,6 +32,17 @@ impl<A> ReloadRequests<A> {
         has_waited
     }
 
+    /// Whether a reload is under way.
+    #[must_use]
+    pub const fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Those who wait for one to begin.
+    pub fn waiting(&self) -> impl Iterator<Item = &A> {
+        self.waiting.iter().map(|request| &request.asker)
+    }
+
     /// A reload begins, for all who wait; answers how many they are.
     pub fn begin(&mut self) -> usize {
         self.begin_first(usize::MAX)

@@ -289,7 +289,7 @@ impl Master {
             ToMaster::RenewalWhy(why) => self.on_renewal_why(why),
             ToMaster::Renewed { kind, ticket, outcome } => self.on_renewed(kind, ticket, outcome),
             ToMaster::WantReload { worker, ticket } => {
-                self.reload(Asker::Process { worker, ticket });
+                let _ = self.reload(Asker::Process { worker, ticket });
             }
             ToMaster::NobodyStarts(why) => self.on_nobody_starts(why),
             ToMaster::Resized(workers) => self.on_resized(workers),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use ostler_core::budget::Budget;
 use ostler_core::invariant;
 use ostler_shm::board::Board;
 
@@ -46,7 +47,11 @@ pub(super) fn make_reports(
         Some(old) => {
             // Before anybody is accepted.
             old.keep_places(&reports.places);
-            reports.with_expected_groups(options.reactors.into(), options.groups_max as usize)
+            let budget = Budget::new(options.memory_budget as u64);
+            old.charge_to(Arc::clone(&budget));
+            reports
+                .with_expected_groups(options.reactors.into(), options.groups_max as usize)
+                .with_budget(budget)
         }
         None => reports,
     };
@@ -127,7 +132,8 @@ fn make_reactors(
     let settings = ReactorSettings::new(of_reactors).map_err(cannot_start_reactor)?;
     let settings = settings.with_encryption(encryption);
     let settings = if of_switch.is_some() { settings.of_switch() } else { settings };
-    let memory = SharedMemory::new(of_reactors, mailboxes.to_vec());
+    let budget = reports.budget.clone();
+    let memory = SharedMemory::with_budget(of_reactors, mailboxes.to_vec(), budget);
     let make = |(index, mailbox): (usize, &Arc<Mailbox>)| {
         let (board, memory) = (Arc::clone(board), Arc::clone(&memory));
         let mailbox = Arc::clone(mailbox);

@@ -13,6 +13,9 @@ use crate::sys::signal;
 /// Signals that wait for a reload and are remembered one by one. Those beyond them are merged with
 /// these, as all are.
 const SIGNALS_WAITING_MAX: usize = 64;
+/// Operators that wait for a reload to begin. Who has gone meanwhile counts, too: a manager is asked
+/// for each.
+const OPERATORS_WAITING_MAX: usize = 16;
 /// Askers that the line about the end of a reload names.
 const ASKERS_TOLD_MAX: usize = 3;
 
@@ -24,19 +27,40 @@ pub(super) struct Reloads {
     parts: Vec<ReloadPart>,
     /// Of the renewal whose end is told next.
     renewal_why: Option<ShortText>,
+    /// Certificates are read anew when the next one begins.
+    wants_certificates: bool,
 }
 
 impl Reloads {
     /// Somebody asks; false when that is as if nobody had, because so many have.
     fn ask(&mut self, asker: Asker) -> bool {
-        if matches!(asker, Asker::Signal { .. }) {
-            if self.signals_waiting >= SIGNALS_WAITING_MAX {
-                return false;
+        match asker {
+            Asker::Signal { .. } => {
+                if self.signals_waiting >= SIGNALS_WAITING_MAX {
+                    return false;
+                }
+                self.signals_waiting += 1;
             }
-            self.signals_waiting += 1;
+            Asker::Operator { .. } => {
+                let is_operator = |it: &&Asker| matches!(it, Asker::Operator { .. });
+                if self.requests.waiting().filter(is_operator).count() >= OPERATORS_WAITING_MAX {
+                    return false;
+                }
+                // So many of them may follow that reading all files for each would take long.
+                self.wants_certificates |= self.requests.is_running();
+            }
+            Asker::Process { .. } => {}
         }
         self.requests.ask(asker);
         true
+    }
+
+    /// Whether certificates are to be read now, for somebody who has just asked.
+    fn reads_certificates(&self, asker: Asker, is_asked: bool) -> bool {
+        match asker {
+            Asker::Operator { .. } => is_asked && !self.wants_certificates,
+            Asker::Signal { .. } | Asker::Process { .. } => true,
+        }
     }
 
     fn end(&mut self, outcome: ReloadOutcome) -> Vec<Request<Asker>> {
@@ -67,16 +91,32 @@ impl Master {
 
     pub(super) fn reload_by_signal(&mut self, received: signal::Received) {
         let sender = i32::try_from(received.sender_pid).unwrap_or(0);
-        self.reload(Asker::Signal { signal: received.signal, sender });
+        let _ = self.reload(Asker::Signal { signal: received.signal, sender });
     }
 
-    /// New certificates at once, new workers one after another.
-    pub(super) fn reload(&mut self, asker: Asker) {
-        self.encryption.reload();
-        self.reload_base_certificates();
-        if self.reloads.ask(asker) {
+    /// New certificates at once, new workers one after another. An operator who has to wait for a
+    /// reload waits for the certificates, too. False: so many have asked that nothing is done.
+    pub(super) fn reload(&mut self, asker: Asker) -> bool {
+        let is_asked = self.reloads.ask(asker);
+        if self.reloads.reads_certificates(asker, is_asked) {
+            self.read_certificates();
+        }
+        if is_asked {
             self.service_reloads();
             self.send(&ToManager::Reload(asker), Vec::new());
+        }
+        is_asked
+    }
+
+    fn read_certificates(&mut self) {
+        self.encryption.reload();
+        self.reload_base_certificates();
+    }
+
+    /// Reads the certificates for whom the reload that begins is.
+    fn read_certificates_that_waited(&mut self) {
+        if std::mem::take(&mut self.reloads.wants_certificates) {
+            self.read_certificates();
         }
     }
 
@@ -93,6 +133,7 @@ impl Master {
     }
 
     pub(super) fn on_reload_started(&mut self, requests: u32) {
+        self.read_certificates_that_waited();
         self.reloads.requests.begin_first(usize::try_from(requests).unwrap_or(usize::MAX));
         self.figures.reload_began();
         self.companion_hears(ServerEvent::BeforeReload);
@@ -218,6 +259,39 @@ mod tests {
         let told = "SIGUSR1 of process 0, SIGUSR1 of process 1, SIGUSR1 of process 2 and 61 more";
         assert_eq!(names_of(&answered), told);
         assert!(reloads.ask(signal_of(1)), "there is room again");
+    }
+
+    const fn operator(ticket: u32) -> Asker {
+        Asker::Operator { ticket }
+    }
+
+    #[test]
+    fn so_many_operators_wait_for_a_reload_and_no_more() {
+        let mut reloads = Reloads::default();
+        let most = OPERATORS_WAITING_MAX as u32;
+        assert!((0..most).all(|ticket| reloads.ask(operator(ticket))));
+        assert!(!reloads.ask(operator(most)) && reloads.ask(signal_of(1)));
+        reloads.requests.begin_first(OPERATORS_WAITING_MAX);
+        assert!((0..most).all(|ticket| reloads.ask(operator(ticket))), "they wait for the next");
+        assert!(!reloads.ask(operator(most)));
+        assert_eq!(tickets_of(&reloads.end(ReloadOutcome::Done)).len(), OPERATORS_WAITING_MAX);
+    }
+
+    #[test]
+    fn certificates_are_read_once_for_all_operators_who_wait_for_a_reload() {
+        let mut reloads = Reloads::default();
+        let mut reads = |asker| {
+            let is_asked = reloads.ask(asker);
+            let reads = reloads.reads_certificates(asker, is_asked);
+            if matches!(asker, Asker::Operator { ticket: 1 }) {
+                reloads.requests.begin_first(1);
+            }
+            reads
+        };
+        assert!(reads(operator(1)), "at once");
+        assert!((0..20).all(|_| !reads(operator(2))), "when the next one begins");
+        assert!(reads(signal_of(1)));
+        assert!(reloads.wants_certificates);
     }
 
     #[test]

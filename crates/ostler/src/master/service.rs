@@ -6,7 +6,7 @@
 //! the service manager has its own time limits.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ostler_core::Millis;
 use ostler_core::ids::{ProcessKey, Slot};
@@ -18,7 +18,7 @@ use super::event_loop::Master;
 use crate::control::ToManager;
 use crate::reactor::mailbox::ToReactor;
 use crate::sys::notify_socket::{NOTIFY_VARIABLE, NotifySocket, WATCHDOG_VARIABLES};
-use crate::sys::{clock, process};
+use crate::sys::{clock, poll, process};
 
 /// How often what has changed is told, and that what takes time goes on.
 const TICK_MS: Millis = 5_000;
@@ -26,6 +26,9 @@ const TICK_MS: Millis = 5_000;
 const EXTENSION: Duration = Duration::from_millis(3 * TICK_MS);
 /// How long a service manager that has too much to read is left alone.
 const RETRY_MS: Millis = 100;
+/// How long a service manager that has too much to read is waited for when it has to know its main
+/// process.
+const MAIN_PROCESS_MAX: Duration = Duration::from_secs(1);
 /// Messages that wait to be told; beyond them the oldest is forgotten.
 const WAITING_MAX: usize = 16;
 
@@ -42,6 +45,8 @@ pub(super) struct Service {
     serving: BTreeMap<Slot, ProcessKey>,
     last_reload: Option<ReloadOutcome>,
     status: String,
+    /// A new master says everything from now on; what waits is still told.
+    has_left: bool,
 }
 
 impl Service {
@@ -60,16 +65,21 @@ impl Service {
             }
         };
         let now = clock::monotonic_ms();
-        Some(Self {
+        Some(Self::at(socket, watchdog_of_environment(reactors, now), now))
+    }
+
+    fn at(socket: NotifySocket, watchdog: Option<Watchdog>, now: Millis) -> Self {
+        Self {
             socket,
             readiness: Readiness::default(),
-            watchdog: watchdog_of_environment(reactors, now),
+            watchdog,
             waiting: VecDeque::new(),
             tick_at: now,
             serving: BTreeMap::new(),
             last_reload: None,
             status: String::new(),
-        })
+            has_left: false,
+        }
     }
 
     fn due(&self) -> Millis {
@@ -97,6 +107,9 @@ impl Service {
 
     /// Says it now, or as soon as it is heard.
     fn say(&mut self, message: String) {
+        if self.has_left {
+            return;
+        }
         self.waiting.push_back(message);
         if self.waiting.len() > WAITING_MAX {
             self.waiting.pop_front();
@@ -117,6 +130,31 @@ impl Service {
             }
             self.waiting.pop_front();
         }
+    }
+
+    /// This is the main process from now on. It is waited for until that is heard: meanwhile it
+    /// would hear nobody else.
+    fn name_main_process(&mut self, pid: i32) {
+        self.say(format!("MAINPID={pid}"));
+        self.flush_within(MAIN_PROCESS_MAX);
+    }
+
+    fn flush_within(&mut self, time: Duration) {
+        let deadline = Instant::now() + time;
+        while !self.waiting.is_empty() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || poll::wait_writable(self.socket.socket(), left).is_err() {
+                return;
+            }
+            self.flush();
+        }
+    }
+
+    /// Somebody else says everything from now on. Whether it has all been told.
+    fn leave(&mut self) -> bool {
+        self.has_left = true;
+        self.watchdog = None;
+        self.waiting.is_empty()
     }
 
     fn tell(&mut self, notice: Option<Notice>, open: u64) {
@@ -147,6 +185,9 @@ impl Service {
     fn tick(&mut self, open: u64, now: Millis) {
         self.tick_at = now.saturating_add(TICK_MS);
         self.flush();
+        if self.has_left {
+            return;
+        }
         if self.readiness.takes_time() {
             self.extend();
         }
@@ -201,6 +242,10 @@ impl Master {
         let Some(service) = &mut self.service else { return };
         if now >= service.tick_at {
             service.tick(open, now);
+        }
+        if service.has_left && service.waiting.is_empty() {
+            self.service = None;
+            return;
         }
         match service.watchdog.as_mut().and_then(|watchdog| watchdog.round(now)) {
             None => {}
@@ -262,10 +307,24 @@ impl Master {
         self.tell_service(Readiness::stops);
     }
 
+    /// This is the main process of the service from now on.
+    pub(super) fn service_names(&mut self, pid: i32) {
+        if let Some(service) = &mut self.service {
+            service.name_main_process(pid);
+        }
+    }
+
     /// A new master is in charge from now on, and says everything else.
-    pub(super) fn service_hands_over(&mut self, pid: i32) {
-        if let Some(mut service) = self.service.take() {
-            service.say(format!("MAINPID={pid}"));
+    pub(super) fn service_hands_over(&mut self) {
+        if self.service.as_mut().is_some_and(Service::leave) {
+            self.service = None;
+        }
+    }
+
+    /// This master is about to end: what waits is told now, or never.
+    pub(super) fn service_ends(&mut self) {
+        if let Some(service) = &mut self.service {
+            service.flush_within(MAIN_PROCESS_MAX);
         }
     }
 
@@ -292,6 +351,59 @@ impl Master {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::OsStr;
+    use std::os::linux::net::SocketAddrExt as _;
+    use std::os::unix::net::{SocketAddr, UnixDatagram};
+
+    /// A service that has told its manager so much that this takes no more, and that manager.
+    fn to_one_that_does_not_read(name: &str) -> (Service, UnixDatagram) {
+        let name = format!("ostler-service-{name}-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(&name).unwrap();
+        let manager = UnixDatagram::bind_addr(&address).unwrap();
+        manager.set_nonblocking(true).unwrap();
+        let socket = NotifySocket::connect(OsStr::new(&format!("@{name}"))).unwrap();
+        while socket.send("STATUS=full").is_ok() {}
+        (Service::at(socket, None, 0), manager)
+    }
+
+    fn all_that_is_heard(manager: &UnixDatagram) -> Vec<String> {
+        let mut all = Vec::new();
+        let mut bytes = [0; 256];
+        while let Ok(len) = manager.recv(&mut bytes) {
+            all.push(String::from_utf8_lossy(bytes.get(..len).unwrap()).into_owned());
+        }
+        all
+    }
+
+    #[test]
+    fn a_main_process_is_told_also_when_too_much_waits_at_first() {
+        let (mut service, manager) = to_one_that_does_not_read("late");
+        let reads = std::thread::spawn(move || {
+            let deadline = Instant::now() + Duration::from_secs(60);
+            let mut all = Vec::new();
+            while Instant::now() < deadline && !all.iter().any(|it| it == "MAINPID=7") {
+                all.extend(all_that_is_heard(&manager));
+                std::thread::yield_now();
+            }
+            all
+        });
+        service.name_main_process(7);
+        assert!(service.leave(), "it has heard it");
+        assert_eq!(reads.join().unwrap().last().map(String::as_str), Some("MAINPID=7"));
+    }
+
+    #[test]
+    fn a_main_process_is_told_later_to_one_that_reads_later_and_nothing_else_is() {
+        let (mut service, manager) = to_one_that_does_not_read("later");
+        service.name_main_process(7);
+        assert!(!service.leave(), "it does not read");
+        service.tell(Some(Notice::Stopping), 0);
+        all_that_is_heard(&manager);
+        service.tick(3, 100);
+        assert_eq!(all_that_is_heard(&manager), ["MAINPID=7"]);
+        service.tick(4, 200);
+        assert!(service.waiting.is_empty() && all_that_is_heard(&manager).is_empty());
+    }
 
     #[test]
     fn the_watchdog_is_for_the_process_that_is_meant() {

@@ -92,6 +92,8 @@ impl Master {
         self.stop_accepting();
         self.tell_all(|| ToReactor::Stop);
         self.threads.end();
+        self.tell_the_last_given();
+        self.service_ends();
         self.end_quarantine();
         self.tell_unhandled_events();
         self.close_base_books();

@@ -85,6 +85,11 @@ impl Memory {
         self.account.release(bytes);
     }
 
+    /// Bytes that may be charged by all reactors.
+    pub(super) fn limit(&self) -> u64 {
+        self.account.budget().limit()
+    }
+
     /// Bytes that are charged.
     pub(super) fn used(&self) -> u64 {
         self.account.used()

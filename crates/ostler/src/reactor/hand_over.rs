@@ -33,6 +33,8 @@ pub(super) const LATER_NS: Nanos = 1_000_000_000;
 const LOOKS_MAX: usize = 1_024;
 /// The most that one session may hold to go.
 const SESSION_BYTES_MAX: usize = RECORDS_BYTES_MAX / 2;
+/// The part of `memory_budget` that the sessions of one offer may hold, one in so many.
+const OFFER_PART: u64 = 16;
 
 /// What a reactor knows of sessions that go.
 #[derive(Debug)]
@@ -59,6 +61,8 @@ pub(super) struct HandOver {
 struct Offered {
     slot: ConnectionSlot,
     session: u64,
+    /// What was charged for the copy that goes to the new master, until that has answered.
+    weight: u64,
 }
 
 /// Sessions that are about to be offered.
@@ -71,9 +75,12 @@ struct Batch {
 }
 
 impl Batch {
-    fn has_room_for(&self, handed: &HandedSession, most: usize) -> bool {
-        self.records.len() < most
-            && self.weight + handed.weight() <= RECORDS_BYTES_MAX - SESSIONS_PER_OFFER_MAX
+    /// One session always has room.
+    fn has_room_for(&self, handed: &HandedSession, most: usize, budget: u64) -> bool {
+        let part = usize::try_from(budget / OFFER_PART).unwrap_or(usize::MAX);
+        let bytes_max = part.min(RECORDS_BYTES_MAX - SESSIONS_PER_OFFER_MAX);
+        self.records.is_empty()
+            || self.records.len() < most && self.weight + handed.weight() <= bytes_max
     }
 }
 
@@ -193,14 +200,16 @@ impl ClientSide {
             self.brain.keep(slot, false);
             return true;
         }
-        if !batch.has_room_for(&handed, self.settings.offer_sessions) {
+        if !batch.has_room_for(&handed, self.settings.offer_sessions, self.memory.limit()) {
             // It is read until its turn comes.
             self.brain.keep(slot, true);
             return false;
         }
         let Some(connection) = self.connections.get_mut(slot) else { return true };
-        let Some(Ok(socket)) = connection.transport.share() else {
-            // There is no descriptor for now.
+        let weight = handed.weight() as u64;
+        let socket = connection.transport.share().and_then(Result::ok);
+        let Some(socket) = socket.filter(|_| self.memory.charge(weight)) else {
+            // There is no descriptor or no memory for now.
             self.brain.keep(slot, true);
             return true;
         };
@@ -208,7 +217,7 @@ impl ClientSide {
         connection.transport.freeze(&self.epoll);
         self.brain.offer(slot);
         batch.weight += handed.weight();
-        batch.offered.push(Offered { slot, session });
+        batch.offered.push(Offered { slot, session, weight });
         batch.records.push(handed);
         batch.sockets.push(socket);
         true
@@ -261,7 +270,9 @@ impl ClientSide {
         if records.is_empty() {
             return false;
         }
-        match sealed_file::create("ostler-sessions", &encode(&records)) {
+        let bytes = encode(&records);
+        drop(records);
+        match sealed_file::create("ostler-sessions", &bytes) {
             Ok(records) => {
                 let Some(hand_over) = self.hand_over.as_deref_mut() else { return false };
                 let (reactor, number) = (self.index, hand_over.offers.offer(offered, self.now));
@@ -360,7 +371,8 @@ impl ClientSide {
 
     /// A session stays after all.
     fn thaw(&mut self, offered: Offered, for_now: bool) {
-        let Offered { slot, session } = offered;
+        let Offered { slot, session, weight } = offered;
+        self.memory.release(weight);
         let Some(connection) = self.connections.get_mut(slot) else { return };
         let watched = connection.transport.watch(&self.epoll, token::connection(slot, session));
         connection.transport.expect_output();
@@ -376,7 +388,8 @@ impl ClientSide {
 
     /// A session is the new master's. Its socket is closed here, and open there.
     fn let_go(&mut self, offered: Offered) {
-        let Offered { slot, session } = offered;
+        let Offered { slot, session, weight } = offered;
+        self.memory.release(weight);
         self.wake_streamers(slot);
         let Some(connection) = self.connections.take(slot) else { return };
         self.end_memberships(slot, session);

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ostler_core::addresses::AddressGroup;
 use ostler_core::brain::{Books, CloseReason};
+use ostler_core::budget::Budget;
 use ostler_core::groups::ExpectedGroups;
 use ostler_core::ids::{PortId, ProcessKey};
 use ostler_core::messages::MessageEnd;
@@ -236,6 +237,8 @@ pub(crate) struct Reports {
     /// Groups of sessions that may come from an old master, of each reactor; none when there is no
     /// old master.
     expected_groups: Arc<[Mutex<ExpectedGroups>]>,
+    /// What memory is charged to, if the main thread charges it, too.
+    pub(crate) budget: Option<Arc<Budget>>,
     /// What who watches the reactors sees of them.
     pub(crate) turns: Arc<Turns>,
 }
@@ -252,6 +255,7 @@ impl Reports {
             acceptor_is_here: false,
             books: Arc::default(),
             expected_groups: Arc::default(),
+            budget: None,
             turns: Arc::default(),
         })
     }
@@ -275,6 +279,11 @@ impl Reports {
     pub(crate) fn with_expected_groups(self, reactors: usize, groups_max: usize) -> Self {
         let of_one = |_| Mutex::new(ExpectedGroups::new(groups_max));
         Self { expected_groups: (0..reactors).map(of_one).collect(), ..self }
+    }
+
+    /// The same where the main thread charges memory to this budget.
+    pub(crate) fn with_budget(self, budget: Arc<Budget>) -> Self {
+        Self { budget: Some(budget), ..self }
     }
 
     /// What a reactor has of groups, and what may come to it. Locked while a group begins or ends,

@@ -7,6 +7,7 @@ use ostler_core::invariant;
 use ostler_core::placement::emptiest;
 use ostler_shm::board::Board;
 use ostler_shm::group_index::GroupIndex;
+use ostler_shm::layout::PAGE;
 use ostler_shm::session_ids::SESSION_ID_MAX;
 
 use crate::base::commons::SeatOf;
@@ -25,6 +26,8 @@ pub(crate) struct Places {
     taken: Arc<[AtomicU64]>,
     /// How many of them are kept for sessions that may come from another master.
     kept: Arc<AtomicU64>,
+    /// Bytes of state areas that states of sessions take that may come from another master.
+    expected_states: Arc<AtomicU64>,
     /// Where the ids come from when this process is not the only one that issues some.
     seat: Option<SeatOf>,
 }
@@ -33,7 +36,7 @@ impl Places {
     /// The places of a board on which nobody lives yet.
     pub(crate) fn new(board: Arc<Board>) -> Self {
         let taken = (0..board.reactors()).map(|_| AtomicU64::new(0)).collect();
-        Self { board, taken, kept: Arc::default(), seat: None }
+        Self { board, taken, kept: Arc::default(), expected_states: Arc::default(), seat: None }
     }
 
     /// The same for a process that has session ids in common with others.
@@ -46,11 +49,31 @@ impl Places {
         self.board.groups()
     }
 
-    /// Whether each reactor has room for a state of `len` bytes behind others of `before_bytes`.
-    pub(crate) fn have_room_for_state(&self, len: usize, before_bytes: u64) -> bool {
-        let bytes = before_bytes.saturating_add(len as u64);
+    /// What a state of `len` bytes takes of the state area of its reactor: whole pages, and nothing
+    /// if its entry has room for it.
+    fn area_bytes_of_state(&self, len: usize) -> u64 {
+        if len <= self.board.state_bytes() { 0 } else { (len as u64).next_multiple_of(PAGE) }
+    }
+
+    /// Whether each reactor has room for a state of `len` bytes behind all that are expected.
+    pub(crate) fn have_room_for_state(&self, len: usize) -> bool {
+        // In this order: what has come is taken from the room before it is expected no more.
+        let expected = self.expected_states.load(Ordering::SeqCst);
+        let bytes = expected.saturating_add(self.area_bytes_of_state(len));
         let mut reactors = 0..self.reactors();
         len <= self.board.state_bytes() || reactors.all(|one| bytes <= self.board.state_room(one))
+    }
+
+    /// A state of so many bytes may come from another master.
+    pub(crate) fn expect_state(&self, len: usize) {
+        self.expected_states.fetch_add(self.area_bytes_of_state(len), Ordering::SeqCst);
+    }
+
+    /// It does not come, or the room that is left is told.
+    pub(crate) fn expect_state_no_more(&self, len: usize) {
+        let before =
+            self.expected_states.fetch_sub(self.area_bytes_of_state(len), Ordering::SeqCst);
+        invariant!(before >= self.area_bytes_of_state(len), "what comes was expected");
     }
 
     /// How many reactors share the places.
@@ -173,6 +196,30 @@ impl Places {
 mod tests {
     use super::*;
     use ostler_shm::board::BoardSizes;
+
+    #[test]
+    fn a_state_takes_whole_pages_and_none_if_its_entry_has_room() {
+        let (reactors, sessions) = (2, 2);
+        let sizes =
+            BoardSizes { reactors, sessions, state_area: 4 * PAGE, ..BoardSizes::default() };
+        let board = Arc::new(Board::create(sizes).unwrap().0);
+        (0..reactors).for_each(|reactor| board.set_state_room(reactor, 4 * PAGE));
+        let places = Places::new(Arc::clone(&board));
+        let (short, long) = (board.state_bytes(), PAGE as usize + 1);
+        for len in [short, long, short, long] {
+            assert!(places.have_room_for_state(len));
+            places.expect_state(len);
+        }
+        assert!(places.have_room_for_state(short), "in its entry");
+        assert!(!places.have_room_for_state(short + 1), "two long ones take all four pages");
+        places.expect_state_no_more(short);
+        assert!(!places.have_room_for_state(short + 1));
+        board.set_state_room(1, 2 * PAGE);
+        places.expect_state_no_more(long);
+        assert!(!places.have_room_for_state(short + 1), "one has come, one may come");
+        places.expect_state_no_more(long);
+        assert!(places.have_room_for_state(long));
+    }
 
     #[test]
     fn why_no_place_is_free_is_said_as_it_is() {

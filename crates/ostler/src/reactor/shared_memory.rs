@@ -23,8 +23,17 @@ pub(crate) struct SharedMemory {
 impl SharedMemory {
     /// What the options allow the reactors with these mailboxes.
     pub(crate) fn new(options: &Options, mailboxes: Vec<Arc<Mailbox>>) -> Arc<Self> {
+        Self::with_budget(options, mailboxes, None)
+    }
+
+    /// The same with a budget that somebody else charges, too.
+    pub(crate) fn with_budget(
+        options: &Options,
+        mailboxes: Vec<Arc<Mailbox>>,
+        budget: Option<Arc<Budget>>,
+    ) -> Arc<Self> {
         let shortage = Mutex::new(Shortage::new(mailboxes.len()));
-        let budget = Budget::new(options.memory_budget as u64);
+        let budget = budget.unwrap_or_else(|| Budget::new(options.memory_budget as u64));
         let files = FilePlaces::new(options.sendfile_max.into());
         Arc::new(Self { budget, shortage, mailboxes, files })
     }

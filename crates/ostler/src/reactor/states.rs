@@ -183,6 +183,11 @@ impl ClientSide {
         self.states.put(session, None);
     }
 
+    /// A state has come from another master: what is left is shown before the next one is asked for.
+    pub(super) fn tell_state_room(&mut self) {
+        self.publish_state_room(!self.states.may_touch);
+    }
+
     /// Once per turn: workers are shown how long a state may be. While memory is tight only what
     /// was used before is room.
     pub(super) fn publish_state_room(&mut self, is_tight: bool) {

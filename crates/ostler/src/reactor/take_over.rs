@@ -24,6 +24,7 @@ impl ClientSide {
         let Some(slot) = self.brain.take_over(port, session) else {
             tracing::error!(%peer, "no place for a session of the old master, closed");
             self.expect_no_groups_of(&handed);
+            self.reports.places.expect_state_no_more(handed.state.len());
             self.reports.count_closed();
             return self.reports.give_place_back(self.index, session);
         };
@@ -46,6 +47,9 @@ impl ClientSide {
         self.board.open_session(session, home, port.0, peer, handed.connected_at_ns);
         let state = NewState::Here(RawBytes::of(&handed.state));
         let keeps_state = handed.state.is_empty() || self.keep_state(session, &state) == Ok(true);
+        // In this order: its room is free for nobody in between.
+        self.tell_state_room();
+        self.reports.places.expect_state_no_more(handed.state.len());
         if let Some(entry) = self.board.entry(session) {
             entry.resume_traffic(traffic_of(&handed));
         }

@@ -39,6 +39,11 @@ impl NotifySocket {
         Ok(Self { socket })
     }
 
+    /// The socket, to be waited for.
+    pub(crate) const fn socket(&self) -> &OwnedFd {
+        &self.socket
+    }
+
     /// `send(2)` — sends one message; `WouldBlock` when too many wait there.
     pub(crate) fn send(&self, message: &str) -> io::Result<()> {
         send(&self.socket, message.as_bytes(), SendFlags::NOSIGNAL)?;

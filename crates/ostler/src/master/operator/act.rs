@@ -155,15 +155,17 @@ impl Master {
         if self.shutdown.has_begun() {
             return Some(refused("the server ends"));
         }
-        let operators = self.operators.as_mut()?;
-        let ticket = operators.next_ticket();
-        if kind == ProcessKind::Event {
-            operators.peers.wait_for_reload(number, ticket, &self.epoll);
-            self.reload(Asker::Operator { ticket });
-        } else {
-            operators.peers.wait_for_renewal(number, (kind, ticket), &self.epoll);
+        let ticket = self.operators.as_mut()?.next_ticket();
+        if kind != ProcessKind::Event {
+            let peers = &mut self.operators.as_mut()?.peers;
+            peers.wait_for_renewal(number, (kind, ticket), &self.epoll);
             self.send(&ToManager::Renew { kind, ticket }, Vec::new());
+            return None;
         }
+        if !self.reload(Asker::Operator { ticket }) {
+            return Some(refused("as many operators as there can be wait for a reload already"));
+        }
+        self.operators.as_mut()?.peers.wait_for_reload(number, ticket, &self.epoll);
         None
     }
 
@@ -200,7 +202,7 @@ impl Master {
         if let Some(number) = operators.peers.who_succeeds() {
             // What else it has asked comes in another turn: a new master can fail while it is asked
             // for, and a line of such requests must not become as many calls within each other.
-            operators.peers.answer(number, &answer);
+            operators.peers.answer(number, answer);
             operators.peers.flush(number, &self.epoll, now);
         }
     }
@@ -217,7 +219,7 @@ impl Master {
         for ticket in tickets {
             let Some(operators) = &self.operators else { return };
             if let Some(number) = operators.peers.who_reloads(*ticket) {
-                self.answer_later(number, &answer, clock::monotonic_ms());
+                self.answer_later(number, answer.clone(), clock::monotonic_ms());
             }
         }
     }

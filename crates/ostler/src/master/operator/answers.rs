@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use super::conversation::LINE_BYTES_MAX;
 use super::request::REQUESTS;
 
+/// The longest result of a command, bytes: it is made into a line while everything else waits.
+const RESULT_BYTES_MAX: usize = 1024 * 1024;
+
 /// It was done, or is known.
 pub(super) fn done(result: impl Into<Value>) -> String {
     json!({ "ok": true, "result": result.into() }).to_string()
@@ -82,6 +85,12 @@ pub(super) fn of_call(answer: Result<Vec<u8>, MessageEnd>) -> String {
         }
     };
     let bytes = message.get(REPLY_FRONT_BYTES..).unwrap_or_default();
+    if bytes.len() > RESULT_BYTES_MAX {
+        let len = bytes.len();
+        return refused(&format!(
+            "it has answered with {len} bytes: an operator is told {RESULT_BYTES_MAX} at most"
+        ));
+    }
     match read_reply(&message).map(|(status, _)| status) {
         Some(ReplyStatus::Done) => match std::str::from_utf8(bytes) {
             Ok(text) => done(text),
@@ -93,7 +102,15 @@ pub(super) fn of_call(answer: Result<Vec<u8>, MessageEnd>) -> String {
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    const DIGITS: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        for half in [byte >> 4, byte & 15] {
+            text.extend(DIGITS.get(usize::from(half)));
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -113,7 +130,20 @@ mod tests {
         assert_eq!(reply(ReplyStatus::Done, &[0xff, 1]), r#"{"ok":true,"result":{"hex":"ff01"}}"#);
         assert_eq!(reply(ReplyStatus::Failed, b"why"), r#"{"error":"why","ok":false}"#);
         assert!(reply(ReplyStatus::NoSuchCommand, b"").contains("no such command"));
+        let all: Vec<u8> = (128..=255).collect();
+        let digits: String = all.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert!(reply(ReplyStatus::Done, &all).contains(&digits));
         assert!(MessageEnd::ALL.map(|end| of_call(Err(end))).iter().all(|it| it.contains("false")));
+    }
+
+    #[test]
+    fn a_result_that_is_too_long_is_refused_in_words() {
+        let longest = vec![b'x'; RESULT_BYTES_MAX];
+        assert!(reply(ReplyStatus::Done, &longest).starts_with(r#"{"ok":true"#));
+        for status in [ReplyStatus::Done, ReplyStatus::Failed] {
+            let refused = reply(status, &[&longest[..], b"\xff"].concat());
+            assert!(refused.contains("1048577 bytes") && refused.len() < 200, "{refused}");
+        }
     }
 
     #[test]

@@ -89,11 +89,10 @@ impl Conversation {
     }
 
     /// What is answered.
-    pub(super) fn answer(&mut self, text: &str) {
+    pub(super) fn answer(&mut self, mut text: String) {
         self.answers = false;
-        self.output = Vec::with_capacity(text.len() + 1);
-        self.output.extend_from_slice(text.as_bytes());
-        self.output.push(b'\n');
+        text.push('\n');
+        self.output = text.into_bytes();
         self.written = 0;
     }
 
@@ -129,7 +128,7 @@ mod tests {
         while let Next::Request(line) = conversation.next_step() {
             requests.push(String::from_utf8(line).unwrap());
             assert!(!conversation.wants_input(), "one after another");
-            conversation.answer("an answer");
+            conversation.answer("an answer".to_owned());
             assert_eq!(conversation.unsent(), b"an answer\n");
             conversation.wrote(4);
             assert!(!conversation.is_over() && !conversation.wants_input());
@@ -161,7 +160,7 @@ mod tests {
         conversation.received(&longest);
         conversation.received(b"xx");
         assert_eq!(conversation.next_step(), Next::TooLong);
-        conversation.answer("too long");
+        conversation.answer("too long".to_owned());
         conversation.wrote(9);
         assert!(conversation.is_over());
     }

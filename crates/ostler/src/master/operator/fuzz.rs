@@ -37,7 +37,7 @@ fn answer_all<'said>(
                 let expected = lines.find(|line| !line.is_empty());
                 assert_eq!(Some(&*line), expected, "lines are asked in their order");
                 let _ = Request::parse(&line);
-                conversation.answer("it was answered");
+                conversation.answer("it was answered".to_owned());
                 conversation.wrote(conversation.unsent().len());
             }
         }

@@ -163,9 +163,10 @@ impl Master {
         }
     }
 
-    /// The new master, to which operators may have gone, is no more.
-    pub(super) fn call_operators_back(&mut self) {
+    /// The new master of this number, to which operators may have gone, is no more.
+    pub(super) fn call_operators_back(&mut self, pid: i32) {
         let Some(operators) = &mut self.operators else { return };
+        ports::remove_what_is_left_of(&operators.path, pid);
         if matches!(&operators.door, Door::Open { path, .. } if path.is_there()) {
             return;
         }
@@ -178,8 +179,10 @@ impl Master {
         }
     }
 
-    /// Operators go to the new master. Who is here is still answered.
-    pub(super) fn send_operators_away(&mut self) {
+    /// Operators go to the new master. Who is here is still answered, also who waited to be
+    /// accepted: nobody else could.
+    pub(super) fn send_operators_away(&mut self, now: Millis) {
+        self.accept_operators(now);
         if let Some(operators) = &mut self.operators {
             operators.door = Door::Closed;
             operators.rests_until = None;
@@ -219,7 +222,7 @@ impl Master {
             };
             let Some(operators) = &mut self.operators else { return };
             match answer {
-                Some(answer) => operators.peers.answer(number, &answer),
+                Some(answer) => operators.peers.answer(number, answer),
                 None => return, // later
             }
         }
@@ -230,7 +233,7 @@ impl Master {
     }
 
     /// A request of this operator that took its time is answered now.
-    fn answer_later(&mut self, number: u64, answer: &str, now: Millis) {
+    fn answer_later(&mut self, number: u64, answer: String, now: Millis) {
         if let Some(operators) = &mut self.operators {
             operators.peers.answer(number, answer);
         }
@@ -246,7 +249,7 @@ impl Master {
     ) {
         let Some(operators) = &mut self.operators else { return };
         let Some(number) = operators.peers.who_calls(call) else { return };
-        self.answer_later(number, &answers::of_call(answer), now);
+        self.answer_later(number, answers::of_call(answer), now);
     }
 
     /// Gives up who does not read, and calls that take too long.
@@ -257,7 +260,7 @@ impl Master {
         }
         operators.peers.drop_stalled(now, &self.epoll);
         for number in operators.peers.late_callers(now) {
-            self.answer_later(number, &answers::too_late(), now);
+            self.answer_later(number, answers::too_late(), now);
         }
         self.forget_calls();
     }

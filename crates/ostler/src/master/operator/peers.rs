@@ -212,7 +212,7 @@ impl Peers {
     }
 
     /// One is answered. [`Peers::next_request`] writes it.
-    pub(super) fn answer(&mut self, number: u64, text: &str) {
+    pub(super) fn answer(&mut self, number: u64, text: String) {
         if let Some(peer) = self.all.get_mut(&number) {
             peer.waits = None;
             peer.conversation.answer(text);

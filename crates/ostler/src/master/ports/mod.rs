@@ -42,6 +42,12 @@ pub(super) fn listen_hidden_for_operators(path: &Path) -> Result<HiddenListener>
     unix::listen_hidden(path, &options_for_operators(path))
 }
 
+/// Takes away what a process of this number, which has ended, has left of a
+/// [hidden listener](listen_hidden_for_operators).
+pub(super) fn remove_what_is_left_of(path: &Path, pid: i32) {
+    unix::remove_what_is_left_of(path, pid);
+}
+
 /// Whether there could be such a listener; it makes none.
 pub(super) fn check_for_operators(path: &Path) -> Result<()> {
     unix::check(path, &ListenUrl::Unix(path.to_owned()))

@@ -90,8 +90,8 @@ impl HiddenListener {
         if unix_socket::named(&self.path)? == Named::Other {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        std::fs::rename(&self.temporary.path, &self.path)?;
-        self.temporary.published(&self.path)
+        std::fs::rename(&self.temporary.name.0, &self.path)?;
+        Ok(self.temporary.published(&self.path))
     }
 }
 
@@ -104,19 +104,57 @@ pub(super) fn check(path: &Path, url: &ListenUrl) -> Result<()> {
     }
 }
 
-/// A bound socket whose temporary name is taken away when it is dropped.
+/// A bound socket with a temporary name.
 #[derive(Debug)]
 struct Temporary {
     socket: OwnedFd,
     /// Where it is now, for everything but the kernel's limit of a socket's path.
-    path: PathBuf,
+    name: TemporaryName,
     id: FileId,
     _directory: Option<std::fs::File>,
 }
 
-impl Drop for Temporary {
+/// Taken away when it is dropped.
+#[derive(Debug)]
+struct TemporaryName(PathBuf);
+
+impl Drop for TemporaryName {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Takes away what a process of this number, which has ended, has left of a socket that it was
+/// about to show at `path`.
+pub(super) fn remove_what_is_left_of(path: &Path, pid: i32) {
+    for number in 0..=TRIES {
+        let name = match name_beside(path, pid, number) {
+            NameBeside::Whole(name) => name,
+            NameBeside::TooLong(suffix) => path.parent().unwrap_or(Path::new("/")).join(suffix),
+        };
+        let is_dead = matches!(unix_socket::named(&name), Ok(Named::Socket(_)))
+            && matches!(unix_socket::is_alive(&name), Ok(false));
+        if is_dead {
+            // Whoever is faster has taken it away.
+            let _ = std::fs::remove_file(&name);
+        }
+    }
+}
+
+/// How the temporary name of a socket is written.
+enum NameBeside {
+    Whole(PathBuf),
+    /// With the path in front it is too long for a socket: this is it in its directory.
+    TooLong(String),
+}
+
+fn name_beside(path: &Path, pid: i32, number: u32) -> NameBeside {
+    let suffix = format!(".{pid}.{number}");
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(&suffix);
+    match beside.len() <= UNIX_PATH_BYTES_MAX {
+        true => NameBeside::Whole(PathBuf::from(beside)),
+        false => NameBeside::TooLong(suffix),
     }
 }
 
@@ -126,7 +164,7 @@ impl Temporary {
         let failed = |error| refused(&options.listen, path, error);
         let temporary = Self::bind(path).map_err(failed)?;
         let mode = options.unix_mode.bits();
-        unix_socket::set_mode(&temporary.path, temporary.id, mode).map_err(failed)?;
+        unix_socket::set_mode(&temporary.name.0, temporary.id, mode).map_err(failed)?;
         unix_socket::listen(&temporary.socket, i32::from(options.backlog)).map_err(failed)?;
         Ok(temporary)
     }
@@ -146,24 +184,23 @@ impl Temporary {
     }
 
     fn bind_as(path: &Path, number: u32) -> io::Result<Self> {
-        let suffix = format!(".{}.{number}", process::current().get());
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(&suffix);
-        let (path, directory) = if beside.len() <= UNIX_PATH_BYTES_MAX {
-            (PathBuf::from(beside), None)
-        } else {
-            // The name is too long for a socket: the way to it is made shorter.
-            let parent = path.parent().unwrap_or(Path::new("/"));
-            let flags = libc::O_DIRECTORY | libc::O_PATH | libc::O_CLOEXEC;
-            let directory =
-                std::fs::OpenOptions::new().read(true).custom_flags(flags).open(parent)?;
-            use std::os::fd::AsRawFd as _;
-            let short = format!("/proc/self/fd/{}/{suffix}", directory.as_raw_fd());
-            (PathBuf::from(short), Some(directory))
+        let (path, directory) = match name_beside(path, process::current().get(), number) {
+            NameBeside::Whole(name) => (name, None),
+            // The way to it is made shorter.
+            NameBeside::TooLong(suffix) => {
+                let parent = path.parent().unwrap_or(Path::new("/"));
+                let flags = libc::O_DIRECTORY | libc::O_PATH | libc::O_CLOEXEC;
+                let directory =
+                    std::fs::OpenOptions::new().read(true).custom_flags(flags).open(parent)?;
+                use std::os::fd::AsRawFd as _;
+                let short = format!("/proc/self/fd/{}/{suffix}", directory.as_raw_fd());
+                (PathBuf::from(short), Some(directory))
+            }
         };
         let socket = unix_socket::bind_to(&path)?;
-        match unix_socket::named(&path)? {
-            Named::Socket(id) => Ok(Self { socket, path, id, _directory: directory }),
+        let name = TemporaryName(path);
+        match unix_socket::named(&name.0)? {
+            Named::Socket(id) => Ok(Self { socket, name, id, _directory: directory }),
             _ => Err(io::ErrorKind::NotFound.into()),
         }
     }
@@ -181,24 +218,25 @@ impl Temporary {
                 Named::Socket(dead) => self.replace(path, dead),
             };
             if done.map_err(failed)? {
-                return self.published(path).map_err(failed);
+                return Ok(self.published(path));
             }
         }
         Err(refuse::changing(url))
     }
 
-    fn published(self, path: &Path) -> io::Result<(OwnedFd, OwnPath)> {
-        // The temporary name is gone or a dead socket's, and is taken away with `self`.
-        Ok((self.socket.try_clone()?, OwnPath::new(path, self.id)))
+    /// The path is its own: what could fail now would leave a dead socket there.
+    fn published(self, path: &Path) -> (OwnedFd, OwnPath) {
+        // The temporary name is gone or a dead socket's, and is taken away with the rest.
+        (self.socket, OwnPath::new(path, self.id))
     }
 
     /// True when the path is ours; false when it is free no more.
     fn take_free(&self, path: &Path) -> io::Result<bool> {
-        match unix_socket::rename_to_free(&self.path, path) {
+        match unix_socket::rename_to_free(&self.name.0, path) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             Err(error) if unix_socket::is_unsupported(&error) => {
-                std::fs::rename(&self.path, path).map(|()| true)
+                std::fs::rename(&self.name.0, path).map(|()| true)
             }
             Err(error) => Err(error),
         }
@@ -206,19 +244,19 @@ impl Temporary {
 
     /// Takes the path of a dead socket. True when it is ours; false when it has changed meanwhile.
     fn replace(&self, path: &Path, dead: FileId) -> io::Result<bool> {
-        match unix_socket::exchange(&self.path, path) {
+        match unix_socket::exchange(&self.name.0, path) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) if unix_socket::is_unsupported(&error) => {
-                return std::fs::rename(&self.path, path).map(|()| true);
+                return std::fs::rename(&self.name.0, path).map(|()| true);
             }
             Err(error) => return Err(error),
         }
-        if unix_socket::named(&self.path)? == Named::Socket(dead) {
+        if unix_socket::named(&self.name.0)? == Named::Socket(dead) {
             return Ok(true);
         }
         // Somebody was faster, and what we have taken is theirs.
-        unix_socket::exchange(&self.path, path)?;
+        unix_socket::exchange(&self.name.0, path)?;
         Ok(false)
     }
 }
@@ -362,6 +400,42 @@ mod tests {
         std::fs::write(&path, "precious").unwrap();
         assert!(listen_hidden(&path, &options).unwrap_err().to_string().contains("no socket"));
         assert_eq!(scratch.names(), ["s"]);
+    }
+
+    /// Nothing is to be opened when the path is taken: that may fail, and the path would be lost.
+    #[test]
+    fn a_listener_that_appears_is_the_descriptor_that_was_bound() {
+        use std::os::fd::AsRawFd as _;
+        let scratch = Scratch::new("same");
+        let path = scratch.0.join("s");
+        let options =
+            PortOptions { listen: ListenUrl::Unix(path.clone()), ..PortOptions::default() };
+        let hidden = listen_hidden(&path, &options).unwrap();
+        let bound = hidden.temporary.socket.as_raw_fd();
+        let (listener, _own) = hidden.appear().unwrap();
+        assert_eq!(listener.as_raw_fd(), bound);
+    }
+
+    #[test]
+    fn what_a_process_that_was_killed_has_left_is_taken_away() {
+        let scratch = Scratch::new("left");
+        let longest = "x".repeat(UNIX_PATH_BYTES_MAX - scratch.0.as_os_str().len() - 1);
+        for name in ["s", longest.as_str()] {
+            let path = scratch.0.join(name);
+            let options =
+                PortOptions { listen: ListenUrl::Unix(path.clone()), ..PortOptions::default() };
+            let (own, pid) = (process::current().get(), process::current().get() + 1);
+            let hidden = listen_hidden(&path, &options).unwrap();
+            remove_what_is_left_of(&path, own);
+            assert_eq!(scratch.names().len(), 1, "it is alive");
+            remove_what_is_left_of(&path, pid);
+            assert_eq!(scratch.names().len(), 1, "it is another's");
+            let Temporary { socket, name, .. } = hidden.temporary;
+            std::mem::forget(name);
+            drop(socket);
+            remove_what_is_left_of(&path, own);
+            assert_eq!(scratch.names(), Vec::<String>::new());
+        }
     }
 
     #[test]

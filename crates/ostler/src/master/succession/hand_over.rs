@@ -2,19 +2,25 @@
 //! them.
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use ostler_core::Millis;
 use ostler_core::succession::Event;
 use ostler_core::succession::hand_over::{Answer, Chosen};
 
 use super::{NEW_MASTER, Predecessor};
-use crate::control::{Channel, ToNewMaster};
+use crate::control::{Channel, FromNewMaster, ToNewMaster};
 use crate::master::event_loop::Master;
-use crate::reactor::mailbox::{Offer, ToReactor};
+use crate::reactor::mailbox::{FromReactor, Offer, ToReactor};
 use crate::sys::epoll::Interest;
+use crate::sys::poll;
 
 /// What cannot be sent for now, for a reason whose end nothing tells, is tried again after this.
 pub(super) const RETRY_MS: Millis = 10;
+/// So long a master that ends waits until the new one was told which sessions it was given.
+const LAST_TOLD_MAX: Duration = Duration::from_secs(1);
+/// From one attempt to the next, when nothing tells that there is room.
+const LAST_TOLD_STEP: Duration = Duration::from_millis(10);
 
 impl Master {
     /// The ids of sessions that may go to a new master: those of plain connections.
@@ -52,11 +58,17 @@ impl Master {
         given: Chosen,
         now: Millis,
     ) {
-        let reactor = u8::try_from(reactor).unwrap_or(u8::MAX);
         let Some(channel) = self.channel_of_new() else { return };
-        // Before offers that cannot be sent: nobody has these sessions until it is told.
-        let sent = channel.send_first(&ToNewMaster::Given { reactor, offer, given });
+        let sent = channel.send_first(&given_in_words(reactor, offer, given));
         self.after_sending(sent, now);
+    }
+
+    /// Reactors have ended. Whom they have let go nobody has until the new master is told.
+    pub(in crate::master) fn tell_the_last_given(&mut self) {
+        let reports = self.reports.queue.take();
+        if let Some(channel) = self.channel_of_new() {
+            tell_given(channel, reports, LAST_TOLD_MAX);
+        }
     }
 
     pub(super) fn flush_to_new_master(&mut self, now: Millis) {
@@ -134,5 +146,79 @@ impl Master {
             self.tell_all(|| ToReactor::NobodyTakes);
         }
         self.look_whether_deserted(now);
+    }
+}
+
+/// Sent before offers that cannot be sent: nobody has these sessions until it is told.
+fn given_in_words(reactor: usize, offer: u32, given: Chosen) -> ToNewMaster {
+    ToNewMaster::Given { reactor: u8::try_from(reactor).unwrap_or(u8::MAX), offer, given }
+}
+
+/// Tells the new master which sessions it was given by the last words of reactors, within the time.
+fn tell_given(
+    channel: &mut Channel<ToNewMaster, FromNewMaster>,
+    reports: Vec<FromReactor>,
+    time: Duration,
+) {
+    let deadline = Instant::now() + time;
+    for report in reports {
+        if let FromReactor::Given { reactor, offer, given } = report
+            && channel.send_first(&given_in_words(reactor, offer, given)).is_err()
+        {
+            return;
+        }
+    }
+    while channel.has_backlog() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return tracing::warn!("the new master was not told of all sessions that are its own");
+        }
+        if channel.waits_untold() {
+            std::thread::sleep(left.min(LAST_TOLD_STEP));
+        } else {
+            let _ = poll::wait_writable(&*channel, left);
+        }
+        if channel.flush().is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::Received;
+    use crate::sys::control_socket;
+
+    #[test]
+    fn what_reactors_have_given_at_last_is_told_also_to_one_who_reads_slowly() {
+        let (near, far) = control_socket::pair().unwrap();
+        let mut old = Channel::new(near);
+        while !old.has_backlog() {
+            old.send(&ToNewMaster::InCharge, Vec::new()).unwrap();
+        }
+        let mut given = Chosen::default();
+        given.set(3);
+        let reads = std::thread::spawn(move || {
+            let new = Channel::<FromNewMaster, ToNewMaster>::new(far);
+            let mut all = Vec::new();
+            loop {
+                match new.receive().unwrap() {
+                    Received::Message(ToNewMaster::Given { reactor, offer, given }, _) => {
+                        all.push((reactor, offer, given));
+                    }
+                    Received::Message(..) => {}
+                    Received::Nothing => {
+                        poll::wait_readable([std::os::fd::AsFd::as_fd(&new)], None).unwrap();
+                    }
+                    Received::Closed => return all,
+                }
+            }
+        });
+        let reports =
+            vec![FromReactor::Drained, FromReactor::Given { reactor: 1, offer: 9, given }];
+        tell_given(&mut old, reports, Duration::from_secs(60));
+        drop(old);
+        assert_eq!(reads.join().unwrap(), [(1, 9, given)]);
     }
 }

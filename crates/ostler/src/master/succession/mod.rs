@@ -313,12 +313,7 @@ impl Master {
             let Some(channel) = self.channel_of_new() else { return };
             match channel.receive() {
                 Ok(Received::Message(FromNewMaster::Serves { takes_over }, _)) => {
-                    // Said again it changes nothing: reactors were told.
-                    if self.succeeding.state.is_starting() {
-                        self.succeeding.hands_over = takes_over
-                            && self.options.succession_sessions == SuccessionSessions::HandOver;
-                    }
-                    self.on_succession(Event::Serves, &"", now);
+                    self.new_master_serves(takes_over, now);
                 }
                 Ok(Received::Message(FromNewMaster::Wanted { reactor, offer, answer }, _)) => {
                     self.pass_answer(reactor, offer, answer);
@@ -333,10 +328,33 @@ impl Master {
                         return self.new_master_says_no_more(now);
                     }
                 }
-                Err(error) => {
-                    self.forget_channel();
-                    return self.on_succession(Event::Lost, &error, now);
-                }
+                Err(error) => return self.on_succession(Event::Lost, &error, now),
+            }
+        }
+    }
+
+    /// A worker of the new master serves. Said again it changes nothing: reactors were told.
+    fn new_master_serves(&mut self, takes_over: bool, now: Millis) {
+        if !self.succeeding.state.is_starting() {
+            return;
+        }
+        // What it has said may outlive it, and be heard before its end.
+        self.new_master_ended(now);
+        let Some(pid) = self.succeeding.new.as_ref().map(|new| new.pid.get()) else { return };
+        self.succeeding.hands_over =
+            takes_over && self.options.succession_sessions == SuccessionSessions::HandOver;
+        // In this order: the service manager listens to one process, and the new one tells it
+        // nothing before it is in charge.
+        self.service_names(pid);
+        let told = self
+            .channel_of_new()
+            .map_or(Ok(()), |channel| channel.send(&ToNewMaster::InCharge, Vec::new()));
+        match told {
+            Ok(()) => self.on_succession(Event::Serves, &"", now),
+            // Nothing was given away yet.
+            Err(error) => {
+                self.service_names(process::current().get());
+                self.on_succession(Event::Lost, &error, now);
             }
         }
     }
@@ -379,23 +397,23 @@ impl Master {
             tracing::error!(%error, "the pid file is lost");
         }
         if !self.succeeding.state.has_left() {
-            self.call_operators_back();
+            self.call_operators_back(pid);
         }
         self.on_succession(Event::Lost, &ended, now);
     }
 
     /// Its manager and workers die with it.
     fn end_new_master(&mut self) {
-        self.forget_channel();
         if let Some(new) = &self.succeeding.new {
             // It may have ended meanwhile. A server that ends now waits for it.
             let _ = new.pidfd.kill();
             self.orphans.let_alone_no_more(new.pid);
         }
+        // Only then: to a new master that serves the end of this channel says that it is in charge.
+        self.forget_channel();
     }
 
-    /// In this order: the service manager listens to one process, and the new one tells it nothing
-    /// before it is in charge.
+    /// The new master is in charge, and knows it.
     fn hand_over(&mut self, now: Millis) {
         let Some(new) = &self.succeeding.new else { return };
         let (pid, open) = (new.pid.get(), self.open_connections());
@@ -404,15 +422,12 @@ impl Master {
             estate.give_away();
         }
         self.stop_accepting();
-        self.send_operators_away();
+        self.send_operators_away(now);
         // Who would still come from the master before this one stays there.
         self.take_nothing_more();
-        self.service_hands_over(pid);
-        if let Some(channel) = self.channel_of_new() {
-            let sent = channel.send(&ToNewMaster::InCharge, Vec::new());
-            self.after_sending(sent, now);
-        }
-        // Who could not be told is on its way out, and would answer no offer.
+        self.service_hands_over();
+        // What it was told may wait.
+        self.watch_new_master(now);
         self.succeeding.hands_over &= self.channel_of_new().is_some();
         let hands_over = self.succeeding.hands_over;
         if !hands_over {

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ostler_core::Millis;
+use ostler_core::budget::{Account, Budget};
 use ostler_core::succession::hand_over::HandedSession;
 use ostler_shm::sessions::SESSIONS_MAX;
 
@@ -46,6 +48,8 @@ pub(in crate::master) struct Predecessor {
     /// Sessions that it has offered, that this master has said it can have, and that were not given
     /// yet; by the number of the old one's reactor and of the offer there.
     wanted: HashMap<(u8, u32), Vec<Wanted>>,
+    /// What was told of sessions that are wanted is charged here until they are given.
+    memory: Account,
     /// No other session is taken from it.
     pub(super) takes_nothing: bool,
 }
@@ -99,6 +103,8 @@ impl Predecessor {
                     has_handed_over: false,
                     retry_at: None,
                     wanted: HashMap::new(),
+                    // Until the reactors are there, for which there is one budget.
+                    memory: Account::new(Budget::new(0)),
                     takes_nothing: false,
                 };
                 Ok(Some((old, will.listeners)))
@@ -210,6 +216,11 @@ impl Predecessor {
         !self.wanted.is_empty()
     }
 
+    /// What is told of its sessions is a part of this budget.
+    pub(in crate::master) fn charge_to(&mut self, budget: Arc<Budget>) {
+        self.memory = Account::new(budget);
+    }
+
     /// New sessions get ids behind its, and the places of those that may come are kept for them.
     pub(in crate::master) fn keep_places(&mut self, places: &Places) {
         self.kept.begin(places);
@@ -222,17 +233,28 @@ impl Predecessor {
         connections_max: u64,
         reports: &Reports,
     ) -> Option<usize> {
-        self.kept.room_for(handed.session, &handed.groups, connections_max, reports)
+        let weight = handed.weight() as u64;
+        if !reports.places.have_room_for_state(handed.state.len()) || !self.memory.charge(weight) {
+            return None;
+        }
+        let room = self.kept.room_for(handed.session, &handed.groups, connections_max, reports);
+        match room {
+            Some(_) => reports.places.expect_state(handed.state.len()),
+            None => self.memory.release(weight),
+        }
+        room
     }
 
-    /// Bytes of the states of sessions that are wanted.
-    pub(super) fn wanted_states_bytes(&self) -> u64 {
-        self.wanted.values().flatten().map(|one| one.session.handed.state.len() as u64).sum()
+    /// This session, which was wanted, is given: its reactor has it, and charges what it keeps.
+    pub(super) fn came(&mut self, weight: u64) {
+        self.memory.release(weight);
     }
 
     /// It was wanted here, and stays where it was, to be offered again.
     pub(super) fn put_off(&mut self, one: &Wanted, reports: &Reports) {
         let handed = &one.session.handed;
+        self.memory.release(handed.weight() as u64);
+        reports.places.expect_state_no_more(handed.state.len());
         self.kept.put_off(handed.session, &handed.groups, one.reactor, reports);
     }
 
@@ -355,6 +377,97 @@ fn sessions_in(list: &OwnedFd) -> Problem<Vec<u64>> {
 mod tests {
     use super::*;
     use crate::sys::{control_socket, eventfd};
+    use ostler_core::ids::PortId;
+    use ostler_core::succession::hand_over::{HandedPeer, HandedTraffic};
+    use ostler_shm::board::{Board, BoardSizes};
+
+    /// A session that is told with so many bytes of state.
+    fn handed(session: u64, state: usize) -> HandedSession {
+        let traffic = HandedTraffic {
+            received_at_ns: 0,
+            given_at_ns: 0,
+            sent_at_ns: 0,
+            received_bytes: 0,
+            sent_bytes: 0,
+        };
+        HandedSession {
+            session,
+            port: String::new(),
+            peer: HandedPeer::Ip(([127, 0, 0, 1], 1).into()),
+            connected_at_ns: 0,
+            traffic,
+            is_protected: false,
+            is_full: false,
+            is_unnamed: false,
+            user: None,
+            state: vec![7; state],
+            groups: Vec::new(),
+            framing: String::new(),
+            received: Vec::new(),
+            unsent: Vec::new(),
+        }
+    }
+
+    /// Three sessions may come to a reactor that has room for 64 KiB of states.
+    fn with_three_sessions() -> (Predecessor, Reports) {
+        let sizes =
+            BoardSizes { reactors: 1, sessions: 4, state_area: 1 << 16, ..BoardSizes::default() };
+        let board = Arc::new(Board::create(sizes).unwrap().0);
+        board.set_state_room(0, 1 << 16);
+        let reports = Reports::new(Places::new(board)).unwrap().with_expected_groups(1, 1);
+        let mut old = Predecessor {
+            channel: Channel::new(control_socket::pair().unwrap().0),
+            pid: None,
+            pid_file: None,
+            oom_adjustment: None,
+            kept: KeptPlaces::new(Some(9), vec![7, 8, 9]),
+            has_handed_over: true,
+            retry_at: None,
+            wanted: HashMap::new(),
+            memory: Account::new(Budget::new(0)),
+            takes_nothing: false,
+        };
+        old.keep_places(&reports.places);
+        (old, reports)
+    }
+
+    fn wanted(session: HandedSession) -> Wanted {
+        let (socket, port) = (eventfd::create().unwrap(), PortId::FIRST);
+        let session = Box::new(TakenOver { socket, port, handed: session });
+        Wanted { position: 0, reactor: 0, session }
+    }
+
+    /// Each takes eight pages and a byte: nine.
+    #[test]
+    fn who_is_wanted_and_on_its_way_has_room_for_its_state_and_no_other() {
+        let (mut old, reports) = with_three_sessions();
+        old.charge_to(Budget::new(1 << 30));
+        let long = (1 << 15) + 1;
+        assert_eq!(old.room_for(&handed(7, long), 9, &reports), Some(0));
+        assert_eq!(old.room_for(&handed(8, long), 9, &reports), None, "two are 18 pages");
+        assert_eq!(old.room_for(&handed(9, 9), 9, &reports), Some(0), "it has room in its entry");
+        // It is given, and its reactor has not taken it yet.
+        old.came(handed(7, long).weight() as u64);
+        assert_eq!(old.room_for(&handed(8, long), 9, &reports), None);
+        reports.places.expect_state_no_more(long);
+        assert_eq!(old.room_for(&handed(8, long), 9, &reports), Some(0));
+        old.put_off(&wanted(handed(8, long)), &reports);
+        assert_eq!(old.room_for(&handed(8, long), 9, &reports), Some(0), "once more");
+    }
+
+    #[test]
+    fn who_is_wanted_is_charged_until_it_is_given_or_put_off() {
+        let (mut old, reports) = with_three_sessions();
+        let budget = Budget::new(20_000);
+        old.charge_to(Arc::clone(&budget));
+        assert_eq!(old.room_for(&handed(7, 12_000), 9, &reports), Some(0));
+        assert_eq!(old.room_for(&handed(8, 12_000), 9, &reports), None, "not for now");
+        old.put_off(&wanted(handed(7, 12_000)), &reports);
+        assert_eq!(budget.leased(), 0);
+        assert_eq!(old.room_for(&handed(8, 12_000), 9, &reports), Some(0));
+        old.came(handed(8, 12_000).weight() as u64);
+        assert_eq!(budget.leased(), 0);
+    }
 
     fn receive_from(will: ToNewMaster, list: &[u8], listeners: usize) -> Problem<Will> {
         let (near, far) = control_socket::pair().unwrap();

@@ -145,12 +145,10 @@ impl Master {
                 Vec::new()
             }
         };
-        let mut states_bytes = self.predecessor.as_ref().map_or(0, |old| old.wanted_states_bytes());
         for (position, (handed, socket)) in sessions.into_iter().zip(sent).enumerate() {
-            match self.place_of(&handed, states_bytes) {
+            match self.place_of(&handed) {
                 Place::Here(port, reactor) => {
                     answer.wanted.set(position);
-                    states_bytes += handed.state.len() as u64;
                     let session = Box::new(TakenOver { socket, port, handed });
                     wanted.push(Wanted { position, reactor, session });
                 }
@@ -184,17 +182,19 @@ impl Master {
                 continue;
             }
             self.reports.connections.wanted_came();
+            let weight = one.session.handed.weight() as u64;
             if let Some(mailbox) = self.mailboxes.get(one.reactor) {
                 mailbox.push(ToReactor::TakeOver(one.session));
             }
+            old.came(weight);
         }
         if self.predecessor.as_ref().is_some_and(|old| old.takes_nothing && !old.has_wanted()) {
             self.leave_predecessor();
         }
     }
 
-    /// Where a session of the old master goes on. States of so many bytes are to come before it.
-    fn place_of(&mut self, handed: &HandedSession, before_bytes: u64) -> Place {
+    /// Where a session of the old master goes on.
+    fn place_of(&mut self, handed: &HandedSession) -> Place {
         let plans = self.options.ports();
         let Some(plan) = plans.iter().find(|plan| plan.name == handed.port) else {
             return Place::Never;
@@ -213,8 +213,7 @@ impl Master {
         let is_cut_alike = plan.options.framing != FramingKind::Raw
             && handed.framing == self.options.framing_text(plan.options);
         let fits_now = (handed.received.is_empty() || is_cut_alike)
-            && handed.unsent.len() <= plan.options.send_queue_max
-            && self.reports.places.have_room_for_state(handed.state.len(), before_bytes);
+            && handed.unsent.len() <= plan.options.send_queue_max;
         let port = plan.id;
         let old = self.predecessor.as_mut().filter(|old| fits_now && !old.takes_nothing);
         let Some(old) = old else { return Place::NotNow };

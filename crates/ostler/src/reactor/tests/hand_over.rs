@@ -15,6 +15,15 @@ fn rests(reactor: &mut Reactor) -> (UnixStream, ConnectionSlot) {
 
 /// A client whose last package was given to a worker of the old master then; 0: it has sent none.
 fn rests_since(reactor: &mut Reactor, given_at_ns: u64) -> (UnixStream, ConnectionSlot) {
+    rests_with(reactor, given_at_ns, Vec::new())
+}
+
+/// A client whose session has this state.
+fn rests_with(
+    reactor: &mut Reactor,
+    given_at_ns: u64,
+    state: Vec<u8>,
+) -> (UnixStream, ConnectionSlot) {
     let (client, server) = UnixStream::pair().unwrap();
     server.set_nonblocking(true).unwrap();
     let handed = HandedSession {
@@ -33,13 +42,14 @@ fn rests_since(reactor: &mut Reactor, given_at_ns: u64) -> (UnixStream, Connecti
         is_full: false,
         is_unnamed: false,
         user: None,
-        state: Vec::new(),
+        state,
         groups: Vec::new(),
         framing: String::new(),
         received: Vec::new(),
         unsent: Vec::new(),
     };
     let session = handed.session;
+    reactor.clients.reports.places.expect_state(handed.state.len());
     reactor.clients.take_over(TakenOver { socket: OwnedFd::from(server), port: PORT, handed });
     let found = reactor.clients.connections.iter().find(|(_, one)| one.session == session);
     (client, found.unwrap().0)
@@ -132,6 +142,61 @@ fn an_offer_has_no_more_sessions_than_descriptors_allow() {
             |(_, slot): &&(UnixStream, ConnectionSlot)| reactor.clients.brain.is_offered(*slot);
         assert_eq!(sessions.iter().filter(is_offered).count(), offered);
     }
+}
+
+/// A budget of 4 MiB, of which states take a quarter, and an offer a sixteenth.
+fn with_little_memory() -> Options {
+    Options { memory_budget: 4 << 20, session_state_max_bytes: 1 << 20, ..framed() }
+}
+
+/// Another one is asked for before the reactor's turn is over.
+#[test]
+fn the_room_of_states_that_have_come_is_taken_at_once() {
+    const PAGE: usize = 4_096;
+    let mut reactor = reactor(&with_little_memory());
+    let _clients = [(); 4].map(|()| rests_with(&mut reactor, 0, vec![7; 10 * PAGE + 1]));
+    let places = &reactor.clients.reports.places;
+    let left = (1 << 20) - 4 * 11 * PAGE;
+    assert!(places.have_room_for_state(left) && !places.have_room_for_state(left + 1));
+}
+
+#[test]
+fn copies_that_go_to_the_new_master_are_charged_until_it_has_answered() {
+    const STATE: usize = 60 << 10;
+    let mut reactor = reactor(&with_little_memory());
+    let sessions: Vec<_> = (0..10).map(|_| rests_with(&mut reactor, 0, vec![7; STATE])).collect();
+    reactor.give_all();
+    let before = reactor.clients.memory.used();
+    reactor.clients.begin_hand_over();
+    while reactor.clients.hand_sessions_over() {}
+    let is_offered =
+        |(_, slot): &&(UnixStream, ConnectionSlot)| reactor.clients.brain.is_offered(*slot);
+    assert_eq!(sessions.iter().filter(is_offered).count(), 8, "two offers of four");
+    let charged = reactor.clients.memory.used() - before;
+    assert!((8 * STATE as u64..8 * (STATE as u64 + 1_024)).contains(&charged), "{charged}");
+    let mut answer = Answer::default();
+    (0..4).for_each(|position| answer.wanted.set(position));
+    reactor.clients.offer_answered(1, answer);
+    reactor.clients.hand_sessions_over();
+    reactor.clients.nobody_takes();
+    assert_eq!(reactor.clients.brain.books().handed_over, 4);
+    assert_eq!(reactor.clients.memory.used(), before);
+}
+
+#[test]
+fn a_session_goes_alone_that_is_more_than_an_offer_and_nobody_does_without_memory() {
+    let mut reactor = reactor(&with_little_memory());
+    let (_client, slot) = rests_with(&mut reactor, 0, vec![7; 300 << 10]);
+    reactor.give_all();
+    reactor.clients.begin_hand_over();
+    let taken = reactor.clients.memory.limit() - (100 << 10);
+    reactor.clients.memory.charge_owed(taken);
+    assert!(!reactor.clients.hand_sessions_over());
+    assert!(!reactor.clients.brain.is_offered(slot) && !reactor.clients.brain.stays(slot));
+    reactor.clients.memory.release(taken);
+    reactor.clients.hand_over_due();
+    reactor.clients.hand_sessions_over();
+    assert!(reactor.clients.brain.is_offered(slot));
 }
 
 /// The new master wants both, and a worker has said something of one of them meanwhile.
