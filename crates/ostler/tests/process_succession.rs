@@ -274,6 +274,53 @@ fn one_that_is_killed_or_never_serves_changes_nothing() -> TestResult {
     wait_until("the new master to end", || new.has_ended())
 }
 
+/// The old master stands still until the new one has said that it serves. Nobody else accepts then.
+fn stopped_until_the_new_one_serves(
+    (old, hang): (&Daemon, &PathBuf),
+    meanwhile: impl FnOnce() -> TestResult,
+) -> TestResult {
+    old.signal(Signal::STOP)?;
+    wait_until("the old master to stand still", || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", old.pid));
+        stat.is_ok_and(|stat| stat.contains(") T "))
+    })?;
+    meanwhile()?;
+    std::fs::remove_file(hang)?;
+    answers(old.address)
+}
+
+/// What it has said is heard before its end, and counts for nothing any more.
+#[test]
+fn one_that_dies_as_soon_as_it_serves_changes_nothing() -> TestResult {
+    let options = [("reactors", "2")];
+    let (deployed, hang, old, new) = with_one_that_hangs("succession-dies", &options)?;
+    stopped_until_the_new_one_serves((&old, &hang), || Ok(()))?;
+    new.signal(Signal::KILL)?;
+    wait_until("the new master to end", || new.has_ended())?;
+    old.signal(Signal::CONT)?;
+    deployed.place.wait_for_log("it was ended by SIGKILL")?;
+    deployed.wait_for_pid("the old master to have its pid file again", |pid| pid == old.pid)?;
+    answers(old.address)?;
+    let log = deployed.place.log();
+    check(log.contains("this one goes on") && !log.contains("nobody is accepted here"), &log)?;
+    let new = deployed.succeed(&old)?;
+    deployed.wait_left(&old)?;
+    new.stop(&deployed.place)
+}
+
+/// The new master serves already when it is given up: it hears of no succession.
+#[test]
+fn one_that_is_given_up_when_it_serves_takes_nothing_over() -> TestResult {
+    let options = [("reactors", "2")];
+    let (deployed, hang, old, new) = with_one_that_hangs("succession-given-up", &options)?;
+    stopped_until_the_new_one_serves((&old, &hang), || old.signal(Signal::TERM))?;
+    old.signal(Signal::CONT)?;
+    wait_until("the old master to end", || old.has_ended())?;
+    wait_until("the new master to end", || new.has_ended())?;
+    let log = deployed.place.log();
+    check(log.contains("this one goes on") && !log.contains("has taken over"), &log)
+}
+
 #[test]
 fn a_server_that_ends_takes_the_one_that_starts_with_it() -> TestResult {
     let (_deployed, _, old, new) = with_one_that_hangs("succession-term", &[])?;

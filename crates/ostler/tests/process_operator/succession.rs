@@ -5,6 +5,7 @@ use std::os::unix::net::UnixStream;
 
 use ostler_testkit::{Signal, TestResult, TestServer, wait_until};
 
+use crate::beside;
 use crate::daemon::{Daemon, check};
 use crate::deployed::Deployed;
 use crate::operator::Operator;
@@ -162,4 +163,27 @@ fn a_new_master_is_refused_where_it_cannot_be() -> TestResult {
     let why = Operator::new(&path)?.refused("succeed")?;
     check(why.starts_with("no new master is started: in BASE mode"), &why)?;
     server.stop()
+}
+
+/// What a new master has not shown yet goes with it, also when it is killed.
+#[test]
+fn a_new_master_that_is_killed_leaves_no_socket() -> TestResult {
+    let deployed = Deployed::new("operator-killed", "probe")?;
+    let (path, hang) = (deployed.place.path("operator"), deployed.place.path("hang"));
+    let said = path.display().to_string();
+    let options = [("operator_socket", said.as_str()), ("workers", "1"), ("reactors", "1")];
+    let mut command = deployed.command(&options);
+    let output = command.env("PROBE_HANG_START_IF_EXISTS", &hang).output()?;
+    let running = deployed.place.daemon_of(&output)?;
+    std::fs::write(&hang, "")?;
+    running.signal(Signal::USR2)?;
+    wait_until("the new master to run", || deployed.count(" starts version=") == 2)?;
+    let new = deployed.place.daemon_at(running.address)?;
+    let hidden = |name: &String| name.starts_with("operator.");
+    check(beside(&path).iter().any(hidden), format!("{:?}", beside(&path)))?;
+    new.signal(Signal::KILL)?;
+    deployed.wait_for_another("did not take over, this one goes on", 0)?;
+    check(!beside(&path).iter().any(hidden), format!("{:?}", beside(&path)))?;
+    check(Operator::new(&path)?.done("status")?["pid"] == running.pid, "it is still there")?;
+    running.stop(&deployed.place)
 }
