@@ -13,8 +13,8 @@ use crate::sys::signal;
 /// Signals that wait for a reload and are remembered one by one. Those beyond them are merged with
 /// these, as all are.
 const SIGNALS_WAITING_MAX: usize = 64;
-/// Operators that wait for a reload to begin. Who has gone meanwhile counts, too: a manager is asked
-/// for each.
+/// Operators that wait for a reload to begin. Who has gone meanwhile counts, too: a manager is
+/// asked for each.
 const OPERATORS_WAITING_MAX: usize = 16;
 /// Askers that the line about the end of a reload names.
 const ASKERS_TOLD_MAX: usize = 3;

@@ -183,7 +183,7 @@ impl ClientSide {
         self.states.put(session, None);
     }
 
-    /// A state has come from another master: what is left is shown before the next one is asked for.
+    /// A state has come from another master: what is left is shown before another is asked for.
     pub(super) fn tell_state_room(&mut self) {
         self.publish_state_room(!self.states.may_touch);
     }
