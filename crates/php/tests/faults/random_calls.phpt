@@ -23,8 +23,10 @@ foreach ([SWOOLE_PROCESS, SWOOLE_BASE] as $mode) {
         gc_collect_cycles();
         $server = new Swoole\Server('127.0.0.1', 0, $mode);
         $server->set(['worker_num' => 2, 'task_worker_num' => 1, 'log_file' => $log, 'max_wait_time' => 2, 'enable_coroutine' => false, 'event_object' => $mode === SWOOLE_BASE]);
-        $calls = fn (int $count) => fn (...$given) => random_calls($seed + getmypid(), $count, $server, [is_object($given[1] ?? 0) ? 1 : $given[1] ?? 0], $objects);
-        foreach (['start' => 30, 'workerStart' => 10, 'connect' => 10, 'close' => 10, 'task' => 20, 'finish' => 5, 'pipeMessage' => 5, 'workerStop' => 20] as $event => $count) {
+        // What the engine gives is called and treated as well as what this program has made.
+        $calls = fn (int $count) => fn (...$given) => random_calls($seed + getmypid(), $count, $server, array_slice($given, 1), [...$objects, ...array_filter($given, 'is_object')]);
+        foreach (['start' => 30, 'workerStart' => 10, 'connect' => 10, 'close' => 10, 'task' => 20, 'finish' => 5, 'pipeMessage' => 5, 'workerStop' => 20,
+            'packet' => 20, 'bufferFull' => 5, 'bufferEmpty' => 5, 'workerExit' => 10, 'workerError' => 10, 'managerStart' => 10, 'managerStop' => 10, 'beforeShutdown' => 10, 'shutdown' => 10] as $event => $count) {
             $server->on($event, $calls($count));
         }
         $server->on('receive', function ($server, $it) use ($calls, $rounds) {
@@ -33,6 +35,7 @@ foreach ([SWOOLE_PROCESS, SWOOLE_BASE] as $mode) {
             $server->send($fd, "done\n");
             $server->close($fd);
         });
+        $datagrams = address_of($server->listen('127.0.0.1', 0, SWOOLE_SOCK_UDP));
         $server->addProcess(new Swoole\Process(function () use ($calls) {
             $calls(60)();
             sleep(60);
@@ -40,6 +43,7 @@ foreach ([SWOOLE_PROCESS, SWOOLE_BASE] as $mode) {
         $own = getmypid();
         if (pcntl_fork() === 0) {
             for ($count = 0; $count < 6; ++$count) {
+                (new Client($datagrams))->send('x');
                 (new Client(address_of($server->ports[0])))->send("x\n")->rest();
             }
             kill($own, SIGTERM);

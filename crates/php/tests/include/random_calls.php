@@ -54,54 +54,101 @@ function random_objects(?Swoole\Server $server): array
             // Not in a worker.
         }
     }
-    foreach (['Table', 'Atomic', 'Lock', 'Process', 'Server', 'Server\Port', 'Server\Task', 'Server\Event', 'Connection\Iterator', 'Timer\Iterator'] as $class) {
-        try {
-            $objects[] = (new ReflectionClass("Swoole\\$class"))->newInstanceWithoutConstructor();
-        } catch (ReflectionException) {
-            // Nobody makes one.
+    foreach (get_declared_classes() as $class) {
+        if (str_starts_with($class, 'Ostler\\')) {
+            try {
+                $objects[] = (new ReflectionClass($class))->newInstanceWithoutConstructor();
+            } catch (ReflectionException) {
+                // Nobody makes one.
+            }
         }
     }
     return $server === null ? $objects : [...$objects, $server, $server, $server, ...$server->ports, $server->connections];
 }
 
+/** One call, as strict code, as code that is not, in a Fiber, or with arguments that have names. */
+function call_somehow(callable $callable, array $arguments): mixed
+{
+    return match (mt_rand(0, 7)) {
+        0, 1, 2, 3 => $callable(...$arguments),
+        // Functions of PHP call as code without strict_types does.
+        4, 5 => call_user_func_array($callable, $arguments),
+        6 => in_fiber(fn () => $callable(...$arguments)),
+        7 => $callable(...array_combine(array_map(fn ($place) => ['data', 'fd', 'key', 'value', 'none'][$place], array_keys($arguments)), $arguments)),
+    };
+}
+
+function in_fiber(callable $work): mixed
+{
+    $fiber = new Fiber($work);
+    $fiber->start();
+    return $fiber->isTerminated() ? $fiber->getReturn() : null;
+}
+
+/** What else programs do with objects. `$spared` keeps its properties, as the test needs them. */
+function random_treatment(object $object, array $known, ?Swoole\Server $spared): void
+{
+    $properties = $object === $spared ? [] : array_keys(get_object_vars($object));
+    $property = $properties[mt_rand(0, max(0, count($properties) - 1))] ?? null;
+    match (mt_rand(0, 17)) {
+        0 => clone $object,
+        1 => serialize($object),
+        2 => var_export($object, true),
+        3 => json_encode($object),
+        4 => print_r($object, true),
+        5 => $object->__construct(),
+        6 => array_map(function ($property) use ($object) {
+            unset($object->$property);
+        }, $object instanceof Swoole\Server ? [] : $properties),
+        7 => $property === null ? null : $object->$property = random_value($known),
+        8 => unserialize(sprintf('O:%d:"%s":0:{}', strlen($object::class), $object::class)),
+        9 => unserialize(sprintf('O:%d:"%s":1:{s:4:"none";i:1;}', strlen($object::class), $object::class)),
+        10 => $object == random_value($known),
+        11 => $object[random_value($known)],
+        12 => $object[random_value($known)] = random_value($known),
+        13 => isset($object[random_value($known)]),
+        14 => count($object),
+        15 => (string) $object,
+        16 => (array) $object,
+        17 => array_walk($properties, function ($property) use ($object) {
+            $reference = &$object->$property;
+            $reference = null;
+        }),
+    };
+}
+
 /** One call, and at times something else that programs do with objects. */
-function random_call(array $objects, array $known): void
+function random_call(array $objects, array $known, ?Swoole\Server $spared): void
 {
     static $functions = null;
     $functions ??= array_values(array_filter(get_defined_functions()['internal'], fn ($name) => str_starts_with($name, 'swoole_')));
     $object = $objects[mt_rand(0, count($objects) - 1)];
-    $of = mt_rand(0, 15) === 0 ? 'Swoole\Timer' : $object;
-    $methods = get_class_methods($of);
-    $name = mt_rand(0, 9) === 0 || $methods === [] ? $functions[mt_rand(0, count($functions) - 1)] : $methods[mt_rand(0, count($methods) - 1)];
-    if (in_array(strtolower($name), NEVER_CALLED, true)) {
-        return;
-    }
-    $arguments = [];
-    for ($count = mt_rand(0, 4); $count > 0; --$count) {
-        $arguments[] = random_value([...$known, ...$objects]);
-    }
-    if (in_array($name, ['taskwait', 'taskWaitMulti', 'taskCo'], true)) {
-        $arguments = [$arguments[0] ?? [], 0.01];
-    }
     try {
-        $answer = in_array($name, $functions, true) ? $name(...$arguments) : [$of, $name](...$arguments);
+        if (mt_rand(0, 12) === 0) {
+            random_treatment($object, [...$known, ...$objects], $spared);
+            return;
+        }
+        $of = mt_rand(0, 15) === 0 ? 'Swoole\Timer' : $object;
+        $methods = get_class_methods($of);
+        $is_function = mt_rand(0, 9) === 0 || $methods === [];
+        $names = $is_function ? $functions : $methods;
+        $name = $names[mt_rand(0, count($names) - 1)];
+        if (in_array(strtolower($name), NEVER_CALLED, true)) {
+            return;
+        }
+        $arguments = [];
+        for ($count = mt_rand(0, 4); $count > 0; --$count) {
+            $arguments[] = random_value([...$known, ...$objects]);
+        }
+        if (in_array($name, ['taskwait', 'taskWaitMulti', 'taskCo'], true)) {
+            $arguments = [$arguments[0] ?? [], 0.01];
+        }
+        $answer = call_somehow($is_function ? $name : [$of, $name], $arguments);
         if ($answer instanceof Traversable) {
             foreach ($answer as $one) {
                 break;
             }
         }
-        match (mt_rand(0, 90)) {
-            0 => clone $object,
-            1 => serialize($object),
-            2 => var_export($object, true),
-            3 => json_encode($object),
-            4 => print_r($object, true),
-            5 => $object->__construct(),
-            6 => $object instanceof Swoole\Server || array_map(function ($property) use ($object) {
-                unset($object->$property);
-            }, array_keys(get_object_vars($object))),
-            default => null,
-        };
     } catch (Throwable) {
         // That is an answer.
     }
@@ -114,7 +161,7 @@ function random_calls(int $seed, int $count, ?Swoole\Server $server, array $know
     set_error_handler(fn () => true);
     $objects = [...$objects, ...random_objects($server)];
     for (; $count > 0; --$count) {
-        random_call($objects, $known);
+        random_call($objects, $known, $server);
     }
     restore_error_handler();
 }
