@@ -306,7 +306,7 @@ struct Echo(Vec<u64>);
 
 impl Handler for Echo {
     fn on_receive(&mut self, _: &Worker, session: &Session, package: &Package) -> Outcome {
-        self.0.push(session.id().into());
+        self.0.push(session.id());
         session.send(package)?;
         Ok(())
     }
