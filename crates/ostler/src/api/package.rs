@@ -11,8 +11,8 @@ use ostler_shm::record::{FLAG_LAST, FLAG_REDELIVERED};
 use super::file_source::FileSource;
 use super::send_error::SendError;
 use crate::worker::context::WorkerContext;
+use crate::worker::output::Output;
 use crate::worker::port::Payload;
-use crate::worker::send::Output;
 use crate::worker::token::DeferredToken;
 
 /// A package: one message of a framed session, or what a read brought of one without framing, see

@@ -19,9 +19,9 @@ use ostler_shm::record::HEADER_SIZE;
 
 use super::context::WorkerContext;
 use super::leaving::{Holder, HolderId};
+use super::output::Output;
 use super::owned_output::{NO_SESSION, OwnedOutput};
 use super::running::RunningDelivery;
-use super::send::Output;
 use crate::api::message_error::MessageErrorKind;
 use crate::api::send_error::{SendError, SendErrorKind};
 

@@ -8,7 +8,7 @@ use ostler_shm::session_state::SessionState;
 use ostler_shm::session_traffic::SessionTraffic;
 use ostler_shm::sessions::SessionRecord;
 
-use super::send::Output;
+use super::output::Output;
 use crate::api::send_error::SendError;
 
 /// What is known of such a session.

@@ -6,10 +6,11 @@ use ostler_shm::record::{Header, RecordKind};
 use ostler_shm::sessions::CLOSING;
 
 use super::context::WorkerContext;
+use super::output::Output;
 use super::owned_output::NO_SESSION;
 use super::parts::append_in_parts;
 use super::running::RunningDelivery;
-use super::send::{Output, Sender};
+use super::send::Sender;
 use crate::api::send_error::{SendError, SendErrorKind};
 
 /// A message to the members of a group.

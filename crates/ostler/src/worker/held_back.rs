@@ -8,9 +8,9 @@
 use std::cell::RefCell;
 
 use super::context::WorkerContext;
+use super::output::Output;
 use super::owned_output::OwnedOutput;
 use super::running::RunningDelivery;
-use super::send::Output;
 use crate::api::send_error::SendError;
 
 /// What one output costs besides its bytes; it bounds the number of those without any.

@@ -15,10 +15,11 @@ use ostler_shm::record::{Header, RecordKind};
 
 use super::commands::{Call, CallAnswer, CallFailure, is_of_reply};
 use super::context::WorkerContext;
+use super::output::Output;
 use super::owned_output::NO_SESSION;
 use super::parts::append_in_parts;
 use super::running::RunningDelivery;
-use super::send::{Output, Sender};
+use super::send::Sender;
 use crate::api::message::Message;
 use crate::api::message_error::{MessageError, MessageErrorKind};
 use crate::api::process_slot::ProcessSlot;

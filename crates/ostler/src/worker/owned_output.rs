@@ -8,7 +8,7 @@ use super::datagrams::Datagram;
 use super::files::FileToSend;
 use super::groups::GroupMessage;
 use super::messages::{MessageHead, MessageToSend};
-use super::send::{Marks, Output};
+use super::output::{Marks, Output};
 use super::tasks::TaskToAsk;
 
 /// The session of a delivery, or of an output, that is of none.

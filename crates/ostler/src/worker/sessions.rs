@@ -11,7 +11,7 @@ use ostler_shm::sessions::{self, CLOSING, FULL, QUEUED, SessionRecord};
 
 use super::closed::{Cause, ClosedSessions};
 use super::elsewhere::Elsewhere;
-use super::send::Output;
+use super::output::Output;
 use super::state::StateOverlay;
 use crate::api::send_error::{SendError, SendErrorKind};
 

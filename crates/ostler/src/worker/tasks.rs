@@ -17,11 +17,12 @@ use ostler_shm::task_terms::{TermsBlock, TermsBytes, TraceBlock};
 
 use super::context::WorkerContext;
 use super::handlers::HandlerId;
+use super::output::Output;
 use super::owned_output::NO_SESSION;
 use super::parts::append_in_parts;
 use super::port::FoundAnswer;
 use super::running::RunningDelivery;
-use super::send::{Output, Sender};
+use super::send::Sender;
 use crate::api::outcome::Outcome;
 use crate::api::send_error::SendError;
 use crate::api::task_error::{TaskError, TaskErrorKind};

@@ -15,9 +15,9 @@ use super::datagrams::SendingPort;
 use super::deferred::DeferredDelivery;
 use super::handlers::HandlerId;
 use super::inbox::{Inbox, Refused};
+use super::output::Output;
 use super::owned_output::{NO_SESSION, OwnedOutput};
 use super::running::RunningDelivery;
-use super::send::Output;
 use crate::api::send_error::{SendError, SendErrorKind};
 use crate::api::worker::Worker;
 
