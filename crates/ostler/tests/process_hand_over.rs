@@ -312,8 +312,8 @@ fn what_was_given_to_a_master_that_ends_is_ended_there() -> TestResult {
     check(journal(&deployed, "close") == 1, deployed.place.log())
 }
 
-/// The new master is told to end before it hears that it is in charge: there is nobody to whom
-/// sessions could be offered, and they are served where they are.
+/// The new master is told to end before it hears that it is in charge: it answers whom it has, is
+/// offered nobody, and the old one goes on.
 #[test]
 fn nothing_is_offered_to_a_master_that_cannot_be_told_that_it_is_in_charge() -> TestResult {
     let (deployed, old) = probe("hand-over-nobody", &[("log_level", "debug")])?;
@@ -337,16 +337,21 @@ fn nothing_is_offered_to_a_master_that_cannot_be_told_that_it_is_in_charge() -> 
     new.signal(Signal::TERM)?;
     deployed.place.wait_for_log("draining")?;
     old.signal(Signal::CONT)?;
-    deployed.place.wait_for_log("nobody is accepted here any more")?;
+    deployed.place.wait_for_log("the new master listens no more")?;
     client.expect_answer("echo after", "after")?;
+    talk(old.address)?.expect_answer("echo another", "another")?;
     std::fs::write(&rest, "")?;
     newcomer.expect("rested");
     wait_until("the new master to end", || new.has_ended())?;
+    deployed.wait_for_another("did not take over, this one goes on", 0)?;
+    deployed.wait_for_pid("the old master to have its pid file again", |pid| pid == old.pid)?;
     client.expect_answer("echo at last", "at last")?;
     drop((client, newcomer));
-    wait_until("the old master to end", || old.has_ended())?;
     let log = deployed.place.log();
-    check(!log.contains("are offered") && !log.contains("does not answer"), &log)
+    check(!log.contains("are offered") && !log.contains("does not answer"), &log)?;
+    let new = deployed.succeed(&old)?;
+    deployed.wait_left(&old)?;
+    new.stop(&deployed.place)
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use ostler_testkit::{DEADLINE, KillEvery, Signal, TestResult};
+use ostler_testkit::{DEADLINE, KillEvery, Signal, TestResult, wait_until};
 
 use crate::deaths::{KILL_EVERY, deadly};
-use crate::foreman::{ask_before_death, heir_hears_of_all, start};
+use crate::foreman::{ask_before_death, foreman, heir_hears_of_all, start};
 use crate::support::check;
 use crate::talk::Talk;
 
@@ -101,5 +101,23 @@ fn what_was_asked_in_a_slot_that_is_taken_away_is_nobodys() -> TestResult {
     // Its result and its end.
     server.wait_for("what is nobody's", |_| talk.ask("unheard").is_ok_and(|told| told == "2"))?;
     drop(talk);
+    server.stop()
+}
+
+/// What waits for a slow client is no callback, and keeps no worker from other tasks.
+#[test]
+fn a_task_that_goes_on_behind_its_callback_keeps_no_worker() -> TestResult {
+    let server = start(foreman(1, 1).set("prefetch_us", 0), 1)?;
+    let mut talk = Talk::new(&server)?;
+    let id = talk.ask("id")?;
+    for number in 1..=3 {
+        talk.expect_answer(&format!("send hold {id}"), &format!("asked {number}"))?;
+    }
+    talk.expect_answer("wait 20000 echo others", "others")?;
+    // The end of that one is told a moment after its result.
+    wait_until("the others to be all that is open", || {
+        talk.ask("figures").is_ok_and(|it| it == "4 3")
+    })?;
+    talk.expect_answer("wait 20000 let-go", "gone")?;
     server.stop()
 }

@@ -1,5 +1,6 @@
 //! The queue: who runs a task, in which order, how many may wait.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use ostler_testkit::TestResult;
@@ -110,20 +111,32 @@ fn who_asks_a_full_queue_is_told() -> TestResult {
     check(tasks.refused == 2 && tasks.asked == 4, format!("{tasks:?}"))
 }
 
-/// It asks in a loop, is refused, and reads nothing meanwhile: what waits for it is bounded.
+/// It asks in a loop and hears of nothing meanwhile: it is told at once when more ends wait for it
+/// than are kept, and none of those that were asked is thrown away.
 #[test]
 fn refusals_for_somebody_who_does_not_read_do_not_pile_up() -> TestResult {
+    /// What `task_queue_max` lets wait, and the ends that are kept beyond those.
+    const OPEN_MAX: u64 = 1 + 1_024;
     let builder = foreman(1, 1).set("task_queue_max", 1).set("lane_size", 65_536);
-    let builder = builder.set("drain_timeout_ms", 300).expect_log("did not leave in time");
     let server = start(builder.expect_log("not taken in"), 1)?;
     let mut talk = Talk::new(&server)?;
     talk.expect_answer("burst 20000 echo x", "asked 1")?;
-    for number in 2..=20_000 {
+    for number in 2..=OPEN_MAX {
         talk.expect(&format!("asked {number}"));
     }
-    // Who waits for an end that was thrown away does not leave by itself.
+    let full = "error: `task_queue_max` tasks wait already: try again later";
+    for _ in OPEN_MAX..20_000 {
+        talk.expect(full);
+    }
+    let mut heard = BTreeSet::new();
+    for _ in 0..OPEN_MAX {
+        let line = talk.line()?;
+        let (number, end) = line.split_once(": ").unwrap_or_default();
+        check(end == "x" || end == full, &line)?;
+        check(heard.insert(number.to_owned()), &line)?;
+    }
     let tasks = server.stop_and_report()?.tasks()?;
-    check(tasks.refused + tasks.asked == 20_000 && tasks.unheard > 0, format!("{tasks:?}"))
+    check(tasks.refused + tasks.asked == OPEN_MAX && tasks.unheard == 0, format!("{tasks:?}"))
 }
 
 #[test]

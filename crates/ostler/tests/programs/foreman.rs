@@ -24,7 +24,8 @@
 //! result, and a minute of sleep), `start FILE` (appends its attempt), `stop FILE` (the same, and
 //! sleeps at the first), `fail`, `abort`, `append FILE TEXT`, `die FILE` (the first who
 //! comes there), `early FILE` (the same, with a result before), `big N` (a result of N bytes),
-//! `nest TASK` (waits for a task), `tell ID TEXT` (sends a session a line), `hostile WHAT`.
+//! `nest TASK` (waits for a task), `tell ID TEXT` (sends a session a line), `hold ID` (opens a
+//! stream to a session, which ends with `let-go`), `hostile WHAT`.
 
 #[path = "hostile_record.rs"]
 mod hostile_record;
@@ -40,7 +41,7 @@ use std::time::Duration;
 
 use ostler::{
     Exit, Framing, Handler, Outcome, Package, Server, Session, Task, TaskError, TaskPriority,
-    TaskRequest, TaskResult, Worker,
+    TaskRequest, TaskResult, Worker, Writer,
 };
 use ostler_shm::layout::Sizes;
 use ostler_shm::record::{FLAG_REFERENCE, Header, RecordKind};
@@ -50,6 +51,8 @@ use ostler_shm::words::ProcessWords;
 struct Foreman {
     /// Who has ordered a task that is reported.
     sessions: HashMap<u64, u64>,
+    /// Of tasks that are not over before `let-go`.
+    writers: Vec<Writer>,
 }
 
 /// An order and its terms.
@@ -267,14 +270,7 @@ impl Handler for Foreman {
             "whoami" => Ok(task.finish(whoami(worker).as_bytes())?),
             "who" => Ok(task.finish(task.asker().as_bytes())?),
             "attempt" => Ok(task.finish(task.attempt().to_string().as_bytes())?),
-            "start" | "stop" => {
-                let mut file = OpenOptions::new().append(true).create(true).open(rest)?;
-                file.write_all(format!("{}\n", task.attempt()).as_bytes())?;
-                if word == "stop" && task.attempt() == 1 {
-                    std::thread::sleep(Duration::from_secs(60));
-                }
-                Ok(task.finish(b"started")?)
-            }
+            "start" | "stop" => note_attempt(task, word, rest),
             "sleep" => {
                 std::thread::sleep(millis(rest));
                 Ok(task.finish(b"slept")?)
@@ -284,12 +280,7 @@ impl Handler for Foreman {
                 Ok(task.finish(b"open")?)
             }
             "fail" => Err("told to".into()),
-            "append" => {
-                let (path, text) = split(rest);
-                let mut file = OpenOptions::new().append(true).create(true).open(path)?;
-                file.write_all(format!("{text}\n").as_bytes())?;
-                Ok(task.finish(text.as_bytes())?)
-            }
+            "append" => append(task, rest),
             "die" => {
                 if is_first(rest) {
                     std::process::abort();
@@ -316,11 +307,35 @@ impl Handler for Foreman {
                 Ok(task.finish(text.as_bytes())?)
             }
             "tell" => tell(worker, rest),
+            "hold" => {
+                self.writers.push(worker.session(rest.parse()?).writer()?);
+                Ok(())
+            }
+            "let-go" => {
+                self.writers.clear();
+                Ok(task.finish(b"gone")?)
+            }
             "hostile" => be_hostile(rest),
             // What `size` asks.
             _ => Ok(task.finish(task)?),
         }
     }
+}
+
+fn note_attempt(task: &Task, word: &str, path: &str) -> Outcome {
+    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+    file.write_all(format!("{}\n", task.attempt()).as_bytes())?;
+    if word == "stop" && task.attempt() == 1 {
+        std::thread::sleep(Duration::from_secs(60));
+    }
+    Ok(task.finish(b"started")?)
+}
+
+fn append(task: &Task, rest: &str) -> Outcome {
+    let (path, text) = split(rest);
+    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+    file.write_all(format!("{text}\n").as_bytes())?;
+    Ok(task.finish(text.as_bytes())?)
 }
 
 /// The result says into which new file this is to be noted. Its end is no news.

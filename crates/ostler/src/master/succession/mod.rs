@@ -351,10 +351,12 @@ impl Master {
             .map_or(Ok(()), |channel| channel.send(&ToNewMaster::InCharge, Vec::new()));
         match told {
             Ok(()) => self.on_succession(Event::Serves, &"", now),
-            // Nothing was given away yet.
+            // Nothing was given away yet. It was told to end, or is about to be dead: its pidfd says
+            // when it has ended, and until then it serves whom it has.
             Err(error) => {
+                tracing::debug!(pid, %error, "the new master listens no more");
                 self.service_names(process::current().get());
-                self.on_succession(Event::Lost, &error, now);
+                self.forget_channel();
             }
         }
     }
