@@ -312,48 +312,6 @@ fn what_was_given_to_a_master_that_ends_is_ended_there() -> TestResult {
     check(journal(&deployed, "close") == 1, deployed.place.log())
 }
 
-/// The new master is told to end before it hears that it is in charge: it answers whom it has, is
-/// offered nobody, and the old one goes on.
-#[test]
-fn nothing_is_offered_to_a_master_that_cannot_be_told_that_it_is_in_charge() -> TestResult {
-    let (deployed, old) = probe("hand-over-nobody", &[("log_level", "debug")])?;
-    let mut client = talk(old.address)?;
-    client.expect_answer("echo before", "before")?;
-    let (serving, hang) = (deployed.count("serves worker="), deployed.place.path("hang"));
-    std::fs::write(&hang, "")?;
-    old.signal(Signal::USR2)?;
-    deployed.wait_for_pid("the new master to have the pid file", |pid| pid != old.pid)?;
-    let new = deployed.place.daemon_at(old.address)?;
-    // What the new one says is not heard before its workers serve and it is told to end.
-    old.signal(Signal::STOP)?;
-    std::fs::remove_file(&hang)?;
-    deployed.wait_for_another("serves worker=", serving)?;
-    check(deployed.count("nobody is accepted here any more") == 0, "the old one was too fast")?;
-    // It lives on for the request that it has in hand.
-    let mut newcomer = talk(old.address)?;
-    let rest = deployed.place.path("rest");
-    newcomer.say(&format!("until {} rested", rest.display()))?;
-    wait_until("the new one to have it", || journal(&deployed, "receive") >= 2)?;
-    new.signal(Signal::TERM)?;
-    deployed.place.wait_for_log("draining")?;
-    old.signal(Signal::CONT)?;
-    deployed.place.wait_for_log("the new master listens no more")?;
-    client.expect_answer("echo after", "after")?;
-    talk(old.address)?.expect_answer("echo another", "another")?;
-    std::fs::write(&rest, "")?;
-    newcomer.expect("rested");
-    wait_until("the new master to end", || new.has_ended())?;
-    deployed.wait_for_another("did not take over, this one goes on", 0)?;
-    deployed.wait_for_pid("the old master to have its pid file again", |pid| pid == old.pid)?;
-    client.expect_answer("echo at last", "at last")?;
-    drop((client, newcomer));
-    let log = deployed.place.log();
-    check(!log.contains("are offered") && !log.contains("does not answer"), &log)?;
-    let new = deployed.succeed(&old)?;
-    deployed.wait_left(&old)?;
-    new.stop(&deployed.place)
-}
-
 #[test]
 fn three_masters_in_a_row_keep_a_thousand_connections() -> TestResult {
     let options = [("max_connections", "2000")];

@@ -4,6 +4,8 @@
 
 mod daemon;
 mod deployed;
+#[path = "deployed/handing_over.rs"]
+mod handing_over;
 mod talk;
 
 use std::io::{Read as _, Write as _};
@@ -15,6 +17,7 @@ use std::process::Command;
 
 use daemon::{Daemon, check};
 use deployed::Deployed;
+use handing_over::{journal, probe, talk as talk_to};
 use ostler_testkit::{DEADLINE, Signal, TestError, TestResult, TestServer, wait_until};
 use talk::facts::oom_adjustment;
 
@@ -319,6 +322,48 @@ fn one_that_is_given_up_when_it_serves_takes_nothing_over() -> TestResult {
     wait_until("the new master to end", || new.has_ended())?;
     let log = deployed.place.log();
     check(log.contains("this one goes on") && !log.contains("has taken over"), &log)
+}
+
+/// The new master is told to end before it hears that it is in charge: it answers whom it has, is
+/// offered nobody, and the old one goes on.
+#[test]
+fn one_that_is_told_to_end_when_it_serves_answers_whom_it_has() -> TestResult {
+    let (deployed, old) = probe("hand-over-nobody", &[("log_level", "debug")])?;
+    let mut client = talk_to(old.address)?;
+    client.expect_answer("echo before", "before")?;
+    let (serving, hang) = (deployed.count("serves worker="), deployed.place.path("hang"));
+    std::fs::write(&hang, "")?;
+    old.signal(Signal::USR2)?;
+    deployed.wait_for_pid("the new master to have the pid file", |pid| pid != old.pid)?;
+    let new = deployed.place.daemon_at(old.address)?;
+    // What the new one says is not heard before its workers serve and it is told to end.
+    old.signal(Signal::STOP)?;
+    std::fs::remove_file(&hang)?;
+    deployed.wait_for_another("serves worker=", serving)?;
+    check(deployed.count("nobody is accepted here any more") == 0, "the old one was too fast")?;
+    // It lives on for the request that it has in hand.
+    let mut newcomer = talk_to(old.address)?;
+    let rest = deployed.place.path("rest");
+    newcomer.say(&format!("until {} rested", rest.display()))?;
+    wait_until("the new one to have it", || journal(&deployed, "receive") >= 2)?;
+    new.signal(Signal::TERM)?;
+    deployed.place.wait_for_log("draining")?;
+    old.signal(Signal::CONT)?;
+    deployed.place.wait_for_log("the new master listens no more")?;
+    client.expect_answer("echo after", "after")?;
+    talk_to(old.address)?.expect_answer("echo another", "another")?;
+    std::fs::write(&rest, "")?;
+    newcomer.expect("rested");
+    wait_until("the new master to end", || new.has_ended())?;
+    deployed.wait_for_another("did not take over, this one goes on", 0)?;
+    deployed.wait_for_pid("the old master to have its pid file again", |pid| pid == old.pid)?;
+    client.expect_answer("echo at last", "at last")?;
+    drop((client, newcomer));
+    let log = deployed.place.log();
+    check(!log.contains("are offered") && !log.contains("does not answer"), &log)?;
+    let new = deployed.succeed(&old)?;
+    deployed.wait_left(&old)?;
+    new.stop(&deployed.place)
 }
 
 #[test]

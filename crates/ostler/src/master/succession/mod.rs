@@ -351,8 +351,8 @@ impl Master {
             .map_or(Ok(()), |channel| channel.send(&ToNewMaster::InCharge, Vec::new()));
         match told {
             Ok(()) => self.on_succession(Event::Serves, &"", now),
-            // Nothing was given away yet. It was told to end, or is about to be dead: its pidfd says
-            // when it has ended, and until then it serves whom it has.
+            // Nothing was given away yet. It was told to end, or dies just now: its pidfd says when
+            // it has ended, and until then it serves whom it has.
             Err(error) => {
                 tracing::debug!(pid, %error, "the new master listens no more");
                 self.service_names(process::current().get());
