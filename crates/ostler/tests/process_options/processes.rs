@@ -84,9 +84,14 @@ fn kill_orphans_says_when_programs_end() -> TestResult {
 fn workers_min_and_max_bound_a_change() -> TestResult {
     let server = probe().set("workers", 3).set("workers_min", 2).set("workers_max", 4).start()?;
     let mut talk = Talk::new(&server)?;
+    let mut kept = Vec::new();
     for (asked, come) in [(9, 4), (1, 2), (3, 3)] {
         assert_eq!(talk.ask(&format!("workers {asked}"))?, "asked");
         server.wait_for("as many workers", |server| server.workers().len() == come)?;
+        let pids: Vec<u32> = server.workers().iter().map(Process::pid).collect();
+        // Two were more than on the way to less.
+        assert!(asked != 3 || kept.iter().all(|pid| pids.contains(pid)), "{kept:?} of {pids:?}");
+        kept = pids;
     }
     server.stop()
 }
