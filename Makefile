@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run check test test-first test-workspace systemd loom properties mutants lint fmt-check clippy doc tidy deny tools linker instrument bench demo \
+.PHONY: help run check test test-first test-workspace systemd loom properties mutants ignored-options lint fmt-check clippy doc tidy deny tools linker instrument bench demo \
 	soak fuzz fuzz-corpus php php-test php-memcheck php-promises php-fmt-check php-lint php-deny
 
 CARGO ?= cargo
@@ -59,6 +59,10 @@ test-workspace: linker ## Runs the tests of all crates, without the loom models.
 systemd: linker ## Runs the unit files of dist/systemd under a real systemd (needs root).
 	$(CARGO) build --quiet -p ostler --example chat
 	dist/systemd/try.sh target/debug/examples/chat
+
+# That every option has a test of its effect is checked by every run of the tests; that it can fail, here.
+ignored-options: linker ## Ignores one option after the other and says of which no test notices (OPTIONS is a part of them).
+	crates/ostler/tests/ignored-options.sh
 
 # A target directory of its own: the flag would otherwise rebuild everything at each change between loom and not loom.
 loom: linker ## Checks the lane protocol's models under every interleaving.
