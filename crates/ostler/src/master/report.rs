@@ -39,8 +39,11 @@ impl Master {
                 tracing::info!(pid, port = name, "listening on {port}");
             }
             announcement(&self.ports);
-            // What the program does there is its own, and the last thing that needs more.
-            self.confine();
+            // What the program does there is its own, and the last thing that needs more; one that
+            // takes over makes what was lent to it its own first.
+            if !self.takes_over() {
+                self.confine();
+            }
             self.take_over();
         }
     }

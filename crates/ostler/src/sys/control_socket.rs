@@ -35,6 +35,11 @@ pub(crate) fn maker(socket: BorrowedFd<'_>) -> io::Result<ProcessId> {
     ProcessId::new(credentials.pid.as_raw_pid()).ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
+/// `shutdown(2)` — the other end can send nothing from now on. What it has sent can be received.
+pub(crate) fn hear_no_more(socket: impl AsFd) -> io::Result<()> {
+    Ok(rustix::net::shutdown(socket, rustix::net::Shutdown::Read)?)
+}
+
 /// `sendmsg(2)`, `SCM_RIGHTS` — sends one whole message with descriptors, or nothing
 /// (`WouldBlock`).
 ///

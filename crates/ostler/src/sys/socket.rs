@@ -46,6 +46,12 @@ fn bound(
     Ok(listener)
 }
 
+/// `socket(2)` — makes a stream socket of the same family as another one, bound to nothing.
+pub(crate) fn of_same_family(other: impl AsFd) -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(socket_with(socket_domain(other)?, SocketType::STREAM, flags, None)?)
+}
+
 /// `listen(2)` — gives a listener another length of its queue.
 pub(crate) fn listen_again(listener: impl AsFd, backlog: i32) -> io::Result<()> {
     Ok(rustix::net::listen(listener, backlog)?)

@@ -71,6 +71,8 @@ pub(crate) struct ListeningPort {
     own_path: Option<OwnPath>,
     /// Nothing is accepted there: it has datagrams, which a reactor reads.
     has_datagrams: bool,
+    /// An old master has passed the listener on, and is in charge of it.
+    is_lent: bool,
 }
 
 impl ListeningPort {
@@ -84,6 +86,7 @@ impl ListeningPort {
             Some(passed) => passed_on::adopt(passed, options)?,
             None => None,
         };
+        let is_lent = opened.is_some();
         let (listener, address, own_path) = match opened {
             Some(opened) => opened,
             None => Self::bind(plan, slots, &mut siblings)?,
@@ -96,7 +99,7 @@ impl ListeningPort {
         };
         let port = Port::new(id, name, scheme, address);
         let listener = Arc::new(listener);
-        Ok(Self { port, listener, siblings, own_path, has_datagrams })
+        Ok(Self { port, listener, siblings, own_path, has_datagrams, is_lent })
     }
 
     /// Nobody had it before.
@@ -184,18 +187,28 @@ fn inherit(name: &str, plan: &PortPlan<'_>) -> Result<(OwnedFd, Address)> {
     let failed = |error| Error::listen(url, error);
     let listener =
         inherited::take(name).map_err(|problem| Error::cannot_listen(url, &problem, None))?;
-    let address = inherited_address(&listener, plan.options).map_err(failed)?;
+    apply_to_inherited(&listener, plan.options).map_err(failed)?;
+    let address = inherited_address(&listener).map_err(failed)?;
     Ok((listener, address))
 }
 
-fn inherited_address(listener: &OwnedFd, options: &PortOptions) -> io::Result<Address> {
-    Ok(match socket::kind(listener)?.family {
-        Some(Family::Unix) => Address::Unix(unix_socket::local_path(listener)?),
-        _ => {
-            socket_options::apply_to_inherited(listener, options)?;
-            Address::Ip(socket::local_address(listener)?)
-        }
+fn inherited_address(listener: &OwnedFd) -> io::Result<Address> {
+    Ok(match is_local(listener)? {
+        true => Address::Unix(unix_socket::local_path(listener)?),
+        false => Address::Ip(socket::local_address(listener)?),
     })
+}
+
+/// A listener that the program was started with gets what options say of it.
+fn apply_to_inherited(listener: &OwnedFd, options: &PortOptions) -> io::Result<()> {
+    match is_local(listener)? {
+        true => Ok(()),
+        false => socket_options::apply_to_inherited(listener, options),
+    }
+}
+
+fn is_local(listener: &OwnedFd) -> io::Result<bool> {
+    Ok(socket::kind(listener)?.family == Some(Family::Unix))
 }
 
 /// The address of a port; a host name is resolved now.
@@ -294,6 +307,7 @@ impl ListeningPorts {
                 siblings,
                 own_path: None,
                 has_datagrams,
+                is_lent: false,
             })
         };
         Ok(Self(ports.0.try_map(open)?))

@@ -7,10 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::unix::OwnPath;
-use super::{ListeningPorts, Opened, inherited_address, socket_options};
+use super::{
+    ListeningPorts, Opened, apply_to_inherited, inherited_address, is_local, socket_options,
+};
 use crate::api::address::Address;
 use crate::error::{Error, Result};
-use crate::options::{ListenUrl, PortOptions};
+use crate::options::{ListenUrl, Options, PortOptions};
 use crate::sys::socket;
 use crate::sys::unix_socket::{self, FileId, Named};
 
@@ -110,12 +112,21 @@ impl PassedOn {
     }
 }
 
-/// What the master in charge keeps to pass it on: its listeners, and the paths of its unix sockets,
-/// which go when it accepts no more.
+/// What a master keeps to pass it on when it is in charge: its listeners, and the paths of its unix
+/// sockets, which go when it accepts no more.
+///
+/// What an old master has passed on is lent: until this one is in charge, the old one may have to
+/// go on with it as it was.
 #[derive(Debug)]
-pub(crate) struct Estate {
-    listeners: Vec<(Known, Arc<OwnedFd>)>,
-    paths: Vec<OwnPath>,
+pub(crate) struct Estate(Vec<Asset>);
+
+/// A listener.
+#[derive(Debug)]
+struct Asset {
+    known: Known,
+    listener: Arc<OwnedFd>,
+    path: Option<OwnPath>,
+    is_lent: bool,
 }
 
 impl Estate {
@@ -124,55 +135,85 @@ impl Estate {
         ports: &mut ListeningPorts,
         urls: impl Iterator<Item = ListenUrl>,
     ) -> Self {
-        let mut paths = Vec::new();
         let ports = ports.0.iter_mut().zip(urls);
-        let listeners = ports.map(|(port, url)| {
+        let assets = ports.map(|(port, url)| {
             let path = port.own_path.take();
             let known = Known::of(&url, path.as_ref().map(OwnPath::id));
-            paths.extend(path);
-            (known, Arc::clone(&port.listener))
+            Asset { known, listener: Arc::clone(&port.listener), path, is_lent: port.is_lent }
         });
-        let listeners = listeners.collect();
-        Self { listeners, paths }
+        Self(assets.collect())
     }
 
     /// What all listeners are known by, as [`Known::read_all`] reads it.
     pub(in crate::master) fn list(&self) -> Vec<u8> {
-        self.listeners.iter().flat_map(|(known, _)| known.write()).collect()
+        self.0.iter().flat_map(|asset| asset.known.write()).collect()
     }
 
     /// Copies of all listeners, in the order of the list.
     pub(in crate::master) fn listeners(&self) -> io::Result<Vec<OwnedFd>> {
-        self.listeners.iter().map(|(_, listener)| listener.try_clone()).collect()
+        self.0.iter().map(|asset| asset.listener.try_clone()).collect()
     }
 
     /// Somebody else has them now: the paths stay when the listeners are closed here.
     pub(in crate::master) fn give_away(self) {
-        self.paths.into_iter().for_each(OwnPath::give_away);
+        self.0.into_iter().filter_map(|asset| asset.path).for_each(OwnPath::give_away);
+    }
+
+    /// This master is in charge: what was lent is its own, and is as its options say.
+    pub(in crate::master) fn is_ours_now(&mut self, options: &Options) {
+        let ports = options.ports();
+        let plans = self.0.iter_mut().zip(ports.iter());
+        for (asset, plan) in plans.filter(|(asset, _)| asset.is_lent) {
+            if let Err(error) = asset.is_ours_now(plan.options) {
+                let port = plan.name;
+                tracing::warn!(port, %error, "a listener goes on as the old master has left it");
+            }
+        }
     }
 }
 
-/// Takes a listener that an old master passed on; `None` when its path is gone, or another's, so
-/// that nobody could connect.
+impl Asset {
+    fn is_ours_now(&mut self, options: &PortOptions) -> io::Result<()> {
+        self.is_lent = false;
+        if let Some(path) = &mut self.path {
+            path.is_ours_now(options.unix_mode.bits())?;
+        }
+        match &options.listen {
+            ListenUrl::Tcp(_) | ListenUrl::Tls(_) => {
+                socket_options::apply_to_inherited(&self.listener, options)?;
+                socket::listen_again(&*self.listener, i32::from(options.backlog))
+            }
+            ListenUrl::Inherited(_) | ListenUrl::InheritedTls(_) => {
+                apply_to_inherited(&self.listener, options)
+            }
+            ListenUrl::Udp(_) | ListenUrl::Unix(_) | ListenUrl::Unixgram(_) => Ok(()),
+        }
+    }
+}
+
+/// Takes a listener that an old master passed on, and changes nothing of it; `None` when its path
+/// is gone, or another's, so that nobody could connect.
 pub(super) fn adopt(passed: Passed, options: &PortOptions) -> Result<Option<Opened>> {
     let Passed { listener, file } = passed;
     let url = &options.listen;
     let failed = |error| Error::listen(url, error);
     let (address, own_path) = match url {
         ListenUrl::Unix(path) | ListenUrl::Unixgram(path) => {
-            let Some(own) = path_of(path, file, options).map_err(failed)? else {
+            let Some(lent) = path_of(path, file).map_err(failed)? else {
                 return Ok(None);
             };
-            (Address::Unix(path.clone()), Some(own))
+            (Address::Unix(path.clone()), Some(lent))
         }
         ListenUrl::Udp(_) => (Address::Ip(socket::local_address(&listener).map_err(failed)?), None),
         ListenUrl::Tcp(_) | ListenUrl::Tls(_) => {
-            socket_options::apply_to_inherited(&listener, options).map_err(failed)?;
-            socket::listen_again(&listener, i32::from(options.backlog)).map_err(failed)?;
+            socket_options::check_for_inherited(&listener, options).map_err(failed)?;
             (Address::Ip(socket::local_address(&listener).map_err(failed)?), None)
         }
         ListenUrl::Inherited(_) | ListenUrl::InheritedTls(_) => {
-            (inherited_address(&listener, options).map_err(failed)?, None)
+            if !is_local(&listener).map_err(failed)? {
+                socket_options::check_for_inherited(&listener, options).map_err(failed)?;
+            }
+            (inherited_address(&listener).map_err(failed)?, None)
         }
     };
     Ok(Some((listener, address, own_path)))
@@ -180,18 +221,11 @@ pub(super) fn adopt(passed: Passed, options: &PortOptions) -> Result<Option<Open
 
 /// The path of a unix socket that was passed on, which is this file if that was said; `None` when
 /// somebody has taken the path, so that nobody could connect.
-fn path_of(
-    path: &Path,
-    file: Option<FileId>,
-    options: &PortOptions,
-) -> io::Result<Option<OwnPath>> {
-    match unix_socket::named(path)? {
-        Named::Socket(id) if file.is_none_or(|file| file == id) => {
-            unix_socket::set_mode(path, id, options.unix_mode.bits())?;
-            Ok(Some(OwnPath::new(path, id)))
-        }
-        Named::Socket(_) | Named::Nothing | Named::Other => Ok(None),
-    }
+fn path_of(path: &Path, file: Option<FileId>) -> io::Result<Option<OwnPath>> {
+    Ok(match unix_socket::named(path)? {
+        Named::Socket(id) if file.is_none_or(|file| file == id) => Some(OwnPath::lent(path, id)),
+        Named::Socket(_) | Named::Nothing | Named::Other => None,
+    })
 }
 
 #[cfg(test)]

@@ -17,6 +17,11 @@ pub(super) fn apply(socket: &OwnedFd, options: &PortOptions) -> io::Result<()> {
     apply_to_inherited(socket, options)
 }
 
+/// Whether [`apply_to_inherited`] will be possible on a listener that is somebody else's for now.
+pub(super) fn check_for_inherited(socket: &OwnedFd, options: &PortOptions) -> io::Result<()> {
+    apply_to_inherited(&crate::sys::socket::of_same_family(socket)?, options)
+}
+
 /// The same on a listener that somebody else has bound.
 pub(super) fn apply_to_inherited(socket: &OwnedFd, options: &PortOptions) -> io::Result<()> {
     list(options).into_iter().try_for_each(|option| set(socket, option))

@@ -27,12 +27,27 @@ pub(in crate::master) struct OwnPath {
     id: FileId,
     /// The process that made it: the copy of a forked one takes nothing away.
     owner: ProcessId,
+    /// Another process is in charge of it: nothing is taken away here.
+    is_lent: bool,
 }
 
 impl OwnPath {
     /// The path of a socket that this process has made, and which file it is.
     pub(super) fn new(path: &Path, id: FileId) -> Self {
-        Self { path: path.to_owned(), id, owner: process::current() }
+        Self { path: path.to_owned(), id, owner: process::current(), is_lent: false }
+    }
+
+    /// The path of a socket of which another process is in charge until [`OwnPath::is_ours_now`].
+    pub(super) fn lent(path: &Path, id: FileId) -> Self {
+        let mut lent = Self::new(path, id);
+        lent.is_lent = true;
+        lent
+    }
+
+    /// This process is in charge of it, and gives it these permissions.
+    pub(super) fn is_ours_now(&mut self, mode: u32) -> io::Result<()> {
+        self.is_lent = false;
+        unix_socket::set_mode(&self.path, self.id, mode)
     }
 
     /// Which file it is.
@@ -53,7 +68,7 @@ impl OwnPath {
 
 impl Drop for OwnPath {
     fn drop(&mut self) {
-        if self.owner == process::current() && self.is_there() {
+        if !self.is_lent && self.owner == process::current() && self.is_there() {
             // Nothing is better than a warning that nobody can act on.
             let _ = std::fs::remove_file(&self.path);
         }
@@ -379,6 +394,21 @@ mod tests {
         let _theirs = UnixListener::bind(&path).unwrap();
         drop(own);
         assert_eq!(scratch.names(), ["s"]);
+    }
+
+    #[test]
+    fn a_path_that_is_lent_stays_until_it_is_our_own() {
+        let scratch = Scratch::new("lent");
+        let path = scratch.0.join("s");
+        let (_listener, own) = open(&path).unwrap();
+        let lent = || OwnPath::lent(&path, own.id());
+        drop(lent());
+        assert_eq!(scratch.names(), ["s"]);
+        let mut ours = lent();
+        ours.is_ours_now(0o640).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+        drop(ours);
+        assert_eq!(scratch.names(), Vec::<String>::new());
     }
 
     #[test]

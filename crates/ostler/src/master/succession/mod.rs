@@ -119,7 +119,14 @@ impl Succeeding {
         self.new.as_ref().map(|new| (new.pid, &new.pidfd))
     }
 
-    /// Nobody is accepted any more, and nobody takes over: paths of sockets go.
+    /// This master is in charge: what the one before it has lent is its own.
+    pub(super) fn estate_is_ours_now(&mut self, options: &Options) {
+        if let Some(estate) = &mut self.estate {
+            estate.is_ours_now(options);
+        }
+    }
+
+    /// Nobody is accepted any more, and nobody takes over: paths of sockets go that are our own.
     pub(super) fn drop_estate(&mut self) {
         self.estate = None;
     }

@@ -159,6 +159,20 @@ impl Predecessor {
         self.channel.receive()
     }
 
+    /// Nothing more is heard; whether it has handed over before that. If it has not, it cannot any
+    /// more, and sees that.
+    pub(super) fn was_put_in_charge(&self) -> bool {
+        if control_socket::hear_no_more(&self.channel).is_err() {
+            return false;
+        }
+        while let Ok(Received::Message(message, _)) = self.channel.receive() {
+            if message == ToNewMaster::InCharge {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Says which sessions can be had.
     pub(super) fn answer(&mut self, message: &FromNewMaster) {
         let sent = self.channel.send(message, Vec::new());

@@ -11,7 +11,7 @@ use ostler_core::succession::hand_over::{
 };
 
 use super::PREDECESSOR;
-use super::predecessor::Wanted;
+use super::predecessor::{Predecessor, Wanted};
 use crate::control::{FromNewMaster, Received, ToNewMaster};
 use crate::master::event_loop::Master;
 use crate::options::FramingKind;
@@ -27,7 +27,7 @@ const LAST_GIVEN_STEP: Duration = Duration::from_millis(10);
 
 impl Master {
     /// Whether this master is about to take the place of another.
-    pub(super) fn takes_over(&self) -> bool {
+    pub(in crate::master) fn takes_over(&self) -> bool {
         self.predecessor.as_ref().is_some_and(|old| !old.has_handed_over())
     }
 
@@ -81,7 +81,27 @@ impl Master {
         old.note_handed_over(now);
         let pid = old.pid().map(ProcessId::get);
         tracing::info!(old = pid, "has taken over from the old master");
+        self.succeeding.estate_is_ours_now(&self.options);
+        // That was the last thing that needs more.
+        self.confine();
         self.service_is_ready();
+    }
+
+    /// The server ends: is it in charge? What the old master was not told by then counts no more,
+    /// and it goes on with what it has lent.
+    fn hear_whether_in_charge(&mut self, now: Millis) {
+        if !self.takes_over() {
+            return;
+        }
+        if let Some(old) = &mut self.predecessor {
+            old.takes_nothing = true;
+        }
+        self.hear_predecessor(now);
+        if self.takes_over()
+            && self.predecessor.as_ref().is_some_and(Predecessor::was_put_in_charge)
+        {
+            self.note_in_charge(now);
+        }
     }
 
     /// No more is taken from the old master than what it was told: who is still there stays there.
@@ -97,6 +117,7 @@ impl Master {
     /// it may be giving now it has forgotten: that is waited for, which takes a moment, or it is
     /// gone.
     pub(in crate::master) fn take_the_last(&mut self, now: Millis) {
+        self.hear_whether_in_charge(now);
         self.take_nothing_more();
         let deadline = Instant::now() + LAST_GIVEN_MAX;
         while let Some(old) = &mut self.predecessor {

@@ -35,13 +35,20 @@ fn handed(session: u64, state: usize) -> HandedSession {
 
 /// Three sessions may come to a reactor that has room for 64 KiB of states.
 fn with_three_sessions() -> (Predecessor, Reports) {
+    let (old, reports, _) = with_three_sessions_and_their_master();
+    (old, reports)
+}
+
+/// The same, and the other end of the channel.
+fn with_three_sessions_and_their_master() -> (Predecessor, Reports, OwnedFd) {
     let sizes =
         BoardSizes { reactors: 1, sessions: 4, state_area: 1 << 16, ..BoardSizes::default() };
     let board = Arc::new(Board::create(sizes).unwrap().0);
     board.set_state_room(0, 1 << 16);
     let reports = Reports::new(Places::new(board)).unwrap().with_expected_groups(1, 1);
+    let (near, far) = control_socket::pair().unwrap();
     let mut old = Predecessor {
-        channel: Channel::new(control_socket::pair().unwrap().0),
+        channel: Channel::new(near),
         pid: None,
         pid_file: None,
         oom_adjustment: None,
@@ -53,7 +60,24 @@ fn with_three_sessions() -> (Predecessor, Reports) {
         takes_nothing: false,
     };
     old.keep_places(&reports.places);
-    (old, reports)
+    (old, reports, far)
+}
+
+/// Either the word that it is in charge is heard, or the old master sees that it is not: nobody has
+/// the listeners if both believe the other.
+#[test]
+fn whether_a_new_master_is_in_charge_when_it_hears_no_more_both_know() {
+    for is_told in [false, true] {
+        let (new, _reports, far) = with_three_sessions_and_their_master();
+        let mut old = Channel::<ToNewMaster, FromNewMaster>::new(far);
+        let offer = ToNewMaster::Sessions { reactor: 0, offer: 1, count: 0 };
+        old.send(&offer, Vec::new()).unwrap();
+        if is_told {
+            old.send(&ToNewMaster::InCharge, Vec::new()).unwrap();
+        }
+        assert_eq!(new.was_put_in_charge(), is_told);
+        assert!(old.send(&ToNewMaster::InCharge, Vec::new()).is_err());
+    }
 }
 
 fn wanted(session: HandedSession) -> Wanted {
