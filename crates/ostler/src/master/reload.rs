@@ -13,9 +13,9 @@ use crate::sys::signal;
 /// Signals that wait for a reload and are remembered one by one. Those beyond them are merged with
 /// these, as all are.
 const SIGNALS_WAITING_MAX: usize = 64;
-/// Operators that wait for a reload to begin. Who has gone meanwhile counts, too: a manager is
-/// asked for each.
-const OPERATORS_WAITING_MAX: usize = 16;
+/// Operators that wait for a reload to begin; and those that wait for a renewal of other processes
+/// to end. Who has gone meanwhile counts, too: a manager is asked for each.
+pub(super) const OPERATORS_WAITING_MAX: usize = 16;
 /// Askers that the line about the end of a reload names.
 const ASKERS_TOLD_MAX: usize = 3;
 
@@ -165,6 +165,9 @@ impl Master {
         let why = self.reloads.renewal_why.take().unwrap_or_else(|| ShortText::new(""));
         let parts = std::mem::take(&mut self.reloads.parts);
         let slots: Vec<_> = parts.iter().flat_map(ReloadPart::slots).collect();
+        if let Some(operators) = &mut self.operators {
+            operators.note_renewed(kind, ticket);
+        }
         self.operators_hear_of_reload(kind, &[ticket], (outcome, why.as_str()), &slots);
     }
 }

@@ -1,5 +1,7 @@
 //! Reloads of others than event workers, which are answered as those are.
 
+use std::path::Path;
+
 use ostler_testkit::{DEADLINE, Process, ServerBuilder, TestResult, TestServer};
 use serde_json::json;
 
@@ -8,6 +10,9 @@ use crate::operator::Operator;
 use crate::support::{check, wait_lines};
 use crate::talk::Scratch;
 use crate::{small_probe, start};
+
+/// Operators that may wait for a renewal, also if they have gone meanwhile.
+const WAITING_MAX: usize = 16;
 
 /// A server with two task workers that are ready; besides it, where its operators connect.
 fn with_tasks(server: ServerBuilder, scratch: &Scratch) -> TestResult<(TestServer, Operator)> {
@@ -126,4 +131,49 @@ fn the_end_of_the_server_answers_who_waits() -> TestResult {
     check(answer["error"] == "the server ends", answer.to_string())?;
     server.master().wait_gone(DEADLINE)?;
     server.wait_end()?.check_books()
+}
+
+/// So many operators as may wait for a renewal ask for one and go.
+fn ask_and_go(server: &TestServer, path: &Path) -> TestResult {
+    for asked in 1..=WAITING_MAX {
+        Operator::new(path)?.say(b"reload tasks\n")?;
+        wait_lines(server, "an operator asks request=Reload(Task)", asked)?;
+    }
+    let told = Operator::new(path)?.refused("reload tasks")?;
+    check(told == "as many operators as there can be wait for a reload already", told)
+}
+
+/// Who asks and goes, again and again, makes neither the master nor the manager remember more and
+/// more.
+#[test]
+fn operators_who_ask_and_go_are_counted_until_they_are_answered() -> TestResult {
+    let (scratch, crew) = (Scratch::new("operator-goes")?, Crew::new()?);
+    let (server, _) = with_tasks(crew.server(1, &[]), &scratch)?;
+    crew.touch("hold_w0")?;
+    let path = scratch.path("operator");
+    ask_and_go(&server, &path)?;
+    crew.remove("hold_w0")?;
+    // One that runs, and one for all who have asked meanwhile.
+    wait_lines(&server, "every task worker is new", 2)?;
+    let mut operator = Operator::new(&path)?;
+    let done = operator.done("reload tasks")?;
+    check(done == json!({ "is_new": { "t0": true, "t1": true } }), done.to_string())?;
+    server.stop()
+}
+
+/// A manager that dies takes along what was asked for by those who have gone.
+#[test]
+fn a_new_manager_is_asked_for_those_who_wait_only() -> TestResult {
+    let (scratch, crew) = (Scratch::new("operator-gone")?, Crew::new()?);
+    let builder = crew.server(1, &[]).expect_log("the manager died");
+    let (server, mut operator) = with_tasks(builder, &scratch)?;
+    crew.touch("hold_w0")?;
+    ask_and_go(&server, &scratch.path("operator"))?;
+    server.manager().kill();
+    server.wait_for_log("its spare takes its place")?;
+    operator.say(b"reload tasks\n")?;
+    crew.remove("hold_w0")?;
+    let answer = operator.answer()?.unwrap_or_default();
+    check(answer["result"]["is_new"] == json!({ "t0": true, "t1": true }), answer.to_string())?;
+    server.stop()
 }

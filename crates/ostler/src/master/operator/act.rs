@@ -155,15 +155,17 @@ impl Master {
         if self.shutdown.has_begun() {
             return Some(refused("the server ends"));
         }
-        let ticket = self.operators.as_mut()?.next_ticket();
+        let too_many = || refused("as many operators as there can be wait for a reload already");
+        let operators = self.operators.as_mut()?;
         if kind != ProcessKind::Event {
-            let peers = &mut self.operators.as_mut()?.peers;
-            peers.wait_for_renewal(number, (kind, ticket), &self.epoll);
+            let Some(ticket) = operators.ask_for_renewal(kind) else { return Some(too_many()) };
+            operators.peers.wait_for_renewal(number, (kind, ticket), &self.epoll);
             self.send(&ToManager::Renew { kind, ticket }, Vec::new());
             return None;
         }
+        let ticket = operators.next_ticket();
         if !self.reload(Asker::Operator { ticket }) {
-            return Some(refused("as many operators as there can be wait for a reload already"));
+            return Some(too_many());
         }
         self.operators.as_mut()?.peers.wait_for_reload(number, ticket, &self.epoll);
         None
@@ -171,8 +173,8 @@ impl Master {
 
     /// A new manager has heard of nothing that was asked for.
     pub(in crate::master) fn ask_for_renewals_anew(&mut self) {
-        let Some(operators) = &self.operators else { return };
-        for (kind, ticket) in operators.peers.renewals() {
+        let Some(operators) = &mut self.operators else { return };
+        for (kind, ticket) in operators.renewals_anew() {
             self.send(&ToManager::Renew { kind, ticket }, Vec::new());
         }
     }

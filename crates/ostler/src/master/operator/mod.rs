@@ -17,14 +17,17 @@ pub mod fuzz;
 mod peers;
 mod request;
 
+use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use ostler_core::Millis;
+use ostler_core::ids::ProcessKind;
 use ostler_core::messages::MessageEnd;
 
 use super::event_loop::Master;
 use super::ports::{self, HiddenListener, OwnPath};
+use super::reload::OPERATORS_WAITING_MAX;
 use crate::error::Result;
 use crate::sys::epoll::{Epoll, Interest, Readiness};
 use peers::{PEERS_MAX, Peers, Served};
@@ -82,6 +85,8 @@ pub(super) struct Operators {
     /// Nobody is accepted until then.
     rests_until: Option<Millis>,
     last_ticket: u32,
+    /// Renewals that the manager was asked for and has not answered. Who has asked may have gone.
+    renewals: BTreeSet<(ProcessKind, u32)>,
     peers: Peers,
 }
 
@@ -97,7 +102,14 @@ impl Operators {
             true => Door::Hidden(ports::listen_hidden_for_operators(&path)?),
             false => Self::open_door(&path)?,
         };
-        Ok(Some(Self { path, door, rests_until: None, last_ticket: 0, peers: Peers::default() }))
+        Ok(Some(Self {
+            path,
+            door,
+            rests_until: None,
+            last_ticket: 0,
+            renewals: BTreeSet::new(),
+            peers: Peers::default(),
+        }))
     }
 
     /// Whether the socket could be opened. That another server has it is no fault: it may be the
@@ -134,6 +146,29 @@ impl Operators {
     const fn next_ticket(&mut self) -> u32 {
         self.last_ticket = self.last_ticket.wrapping_add(1);
         self.last_ticket
+    }
+
+    /// A renewal that one asks for, by its number; `None`: the manager is asked for as many already
+    /// as may be.
+    fn ask_for_renewal(&mut self, kind: ProcessKind) -> Option<u32> {
+        if self.renewals.len() >= OPERATORS_WAITING_MAX {
+            return None;
+        }
+        let ticket = self.next_ticket();
+        self.renewals.insert((kind, ticket));
+        Some(ticket)
+    }
+
+    /// The manager has answered one.
+    pub(super) fn note_renewed(&mut self, kind: ProcessKind, ticket: u32) {
+        self.renewals.remove(&(kind, ticket));
+    }
+
+    /// What a new manager, which knows of none, is to be asked for: what somebody waits for.
+    fn renewals_anew(&mut self) -> Vec<(ProcessKind, u32)> {
+        let waited_for = self.peers.renewals();
+        self.renewals = waited_for.iter().copied().collect();
+        waited_for
     }
 
     /// When something is due.
