@@ -181,6 +181,12 @@ struct Handed {
 
 #[cfg(feature = "tls")]
 impl Handover {
+    /// Of a server without encrypted ports.
+    #[cfg(test)]
+    pub(crate) const fn of_nothing() -> Self {
+        Self { ports: Vec::new(), file: None }
+    }
+
     /// Reads the files of all ports. `forked`: no process that will run user code has them because
     /// it was forked from this one.
     pub(crate) fn read(options: &Options, _forked: &Forked) -> Result<Self> {
@@ -306,6 +312,12 @@ pub(crate) struct Handover;
 
 #[cfg(not(feature = "tls"))]
 impl Handover {
+    /// Of a server without encrypted ports.
+    #[cfg(test)]
+    pub(crate) const fn of_nothing() -> Self {
+        Self
+    }
+
     pub(crate) fn read(_: &Options, _: &Forked) -> Result<Self> {
         Ok(Self)
     }

@@ -437,6 +437,10 @@ impl Master {
             let wanted = usize::from(self.options.workers);
             self.exit = Some(Err(Error::never_ready(0, wanted, self.options.boot_timeout_ms)));
         }
+        // Behind all that says something to processes.
+        if let Some(base) = &mut self.base {
+            base.watch_links(&self.epoll);
+        }
     }
 
     // ---- helpers

@@ -9,7 +9,7 @@ mod introductions;
 mod seats;
 
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use ostler_core::Millis;
@@ -28,7 +28,7 @@ use crate::encryption::Handover;
 use crate::inheritance::SwitchEnds;
 use crate::reactor::mailbox::Mailbox;
 use crate::sys::clock;
-use crate::sys::epoll::Interest;
+use crate::sys::epoll::{Epoll, Interest};
 use crate::sys::pidfd::PidFd;
 use crate::sys::{control_socket, eventfd};
 use seats::{Seat, Seats};
@@ -85,6 +85,32 @@ impl Base {
         Self { ports, seats: Seats::new(commons), certificates, board_of_switch }
     }
 
+    /// What a process says.
+    fn read_link(&mut self, number: usize, epoll: &Epoll) {
+        let Some(seat) = self.seats.get_mut(number) else { return };
+        // What does not fit into the socket waits for the next event; and there is little.
+        let _ = seat.link_mut().flush();
+        // Whoever talks without end is heard again when all others were.
+        for _ in 0..MESSAGES_MAX {
+            let Some(seat) = self.seats.get_mut(number) else { return };
+            match seat.link().receive() {
+                Ok(Received::Message(message, descriptors)) => {
+                    self.on_word(number, message, descriptors);
+                }
+                Ok(Received::Nothing) => break,
+                // Its death is told by the pidfd.
+                Ok(Received::Closed) => return seat.end_link(epoll),
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    tracing::warn!(worker = %seat.key(), %error, "cannot be understood");
+                }
+                Err(error) => {
+                    tracing::warn!(worker = %seat.key(), %error, "cannot be heard");
+                    return seat.end_link(epoll);
+                }
+            }
+        }
+    }
+
     /// A process has said something.
     fn on_word(&mut self, number: usize, message: FromProcess, descriptors: Vec<OwnedFd>) {
         let Some(seat) = self.seats.get_mut(number) else { return };
@@ -135,6 +161,11 @@ impl Base {
         self.seats.tell_again(now);
     }
 
+    /// Watches for what there is to be seen of processes after all that they were told.
+    pub(super) fn watch_links(&mut self, epoll: &Epoll) {
+        self.seats.watch_links(epoll);
+    }
+
     /// The books of all processes that are gone.
     pub(super) const fn books(&self) -> &Books {
         self.seats.books()
@@ -163,10 +194,8 @@ impl Master {
         let full = || io::Error::other("every seat of BASE mode is taken by a process that ends");
         let number = base.seats.take(Seat::new(key, link)).ok_or_else(full)?;
         base.seats.show_all_boards(number);
-        let watched = base.seats.get(number).map_or(Ok(()), |seat| {
-            let token = SeatToken::Link(number).pack();
-            self.epoll.add(seat.link().as_fd(), token, Interest::READ)
-        });
+        let seat = base.seats.get_mut(number);
+        let watched = seat.map_or(Ok(()), |seat| seat.begin_to_watch(number, &self.epoll));
         // Last: the switch has its lane from then on.
         let sizes = self.options.switch_lane_sizes();
         let lane = watched.and_then(|()| base.lane_to_switch(key, sizes, &self.mailboxes));
@@ -200,41 +229,10 @@ impl Master {
                     self.free_seat(key);
                 }
             }
-            SeatToken::Link(number) => self.read_link(number),
+            SeatToken::Link(number) => base.read_link(number, &self.epoll),
         }
         self.let_datagrams_be_read();
         self.look_for_drained(now);
-    }
-
-    /// What a process says.
-    fn read_link(&mut self, number: usize) {
-        let Some(base) = &mut self.base else { return };
-        let Some(seat) = base.seats.get_mut(number) else { return };
-        // What does not fit into the socket waits for the next event; and there is little.
-        let _ = seat.link_mut().flush();
-        // Whoever talks without end is heard again when all others were.
-        for _ in 0..MESSAGES_MAX {
-            let Some(seat) = base.seats.get(number) else { return };
-            match seat.link().receive() {
-                Ok(Received::Message(message, descriptors)) => {
-                    base.on_word(number, message, descriptors);
-                }
-                Ok(Received::Nothing) => break,
-                // Its death is told by the pidfd.
-                Ok(Received::Closed) => {
-                    let _ = self.epoll.remove(seat.link().as_fd());
-                    return;
-                }
-                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                    tracing::warn!(worker = %seat.key(), %error, "cannot be understood");
-                }
-                Err(error) => {
-                    tracing::warn!(worker = %seat.key(), %error, "cannot be heard");
-                    let _ = self.epoll.remove(seat.link().as_fd());
-                    return;
-                }
-            }
-        }
     }
 
     /// The datagrams of a slot are read by one process at a time, so that those of a peer are
@@ -249,8 +247,8 @@ impl Master {
     /// A process is gone, or never came: its books are added to those of the server.
     pub(super) fn free_seat(&mut self, key: ProcessKey) {
         let Some(base) = &mut self.base else { return };
-        if let Some(seat) = base.seats.free(key) {
-            let _ = self.epoll.remove(seat.link().as_fd());
+        if let Some(mut seat) = base.seats.free(key) {
+            seat.end_link(&self.epoll);
             if let Some(pidfd) = seat.pidfd() {
                 let _ = self.epoll.remove(pidfd);
             }
@@ -271,8 +269,10 @@ impl Master {
     /// A process accepts from now on, its predecessor no more. While the server ends nobody begins.
     pub(super) fn serve_and_leave(&mut self, serve: ProcessKey, leave: Option<ProcessKey>) {
         // What it has shown of itself is known to the others before it has a client.
-        if let Some((number, _)) = self.base.as_mut().and_then(|base| base.seats.find(serve)) {
-            self.read_link(number);
+        if let Some(base) = &mut self.base
+            && let Some((number, _)) = base.seats.find(serve)
+        {
+            base.read_link(number, &self.epoll);
         }
         if !self.shutdown.has_begun() {
             self.tell_process(serve, ToProcess::Serve);
@@ -327,10 +327,8 @@ impl Master {
         descriptors: Vec<OwnedFd>,
     ) {
         let Some(base) = &mut self.base else { return };
-        if let Some((number, seat)) = base.seats.find(key) {
+        if let Some((_, seat)) = base.seats.find(key) {
             seat.tell(message, descriptors);
-            let token = SeatToken::Link(number).pack();
-            let _ = self.epoll.modify(seat.link().as_fd(), token, seat.link().interest());
         }
     }
 
@@ -380,4 +378,55 @@ fn log_relays(relays: &[u64; RELAYS]) {
     // Their worker died, or did not look until the end.
     let lost = some(sent.saturating_sub(taken));
     tracing::info!(sent, taken, lost, refused = some(refused), "outputs for other workers");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::master::ports::PassedOn;
+    use crate::options::Options;
+    use crate::sys::epoll::{Events, Readiness};
+    use std::time::Duration;
+
+    /// What is seen of a seat now.
+    fn seen(epoll: &Epoll) -> Vec<(u64, Readiness)> {
+        let mut events = Events::with_capacity(4);
+        epoll.wait(&mut events, Some(Duration::ZERO)).unwrap();
+        events.iter().collect()
+    }
+
+    /// A socket that takes something is ready all the time.
+    #[test]
+    fn room_in_a_link_is_watched_for_as_long_as_something_waits_for_it_and_no_longer() {
+        let mut options = Options::default();
+        options.set("listen", "127.0.0.1:0").unwrap();
+        let ports = ListeningPorts::open(&options, PassedOn::default()).unwrap();
+        let commons = Arc::new(Commons::create(1, Default::default()).unwrap().0);
+        let mut base = Base::new(ports, commons, Handover::of_nothing(), None);
+        let epoll = Epoll::new().unwrap();
+        let (near, far) = control_socket::pair().unwrap();
+        let number = base.seats.take(Seat::new(ProcessKey::event(0, 1), Channel::new(near)));
+        let number = number.unwrap();
+        base.seats.get_mut(number).unwrap().begin_to_watch(number, &epoll).unwrap();
+        let far = Channel::<FromProcess, ToProcess>::new(far);
+        while !base.seats.get(number).unwrap().link().has_backlog() {
+            base.seats.get_mut(number).unwrap().tell(ToProcess::Drain, Vec::new());
+        }
+        base.watch_links(&epoll);
+        assert!(seen(&epoll).is_empty(), "there is no room");
+        while let Received::Message(..) = far.receive().unwrap() {}
+        assert!(matches!(seen(&epoll)[..], [(_, ready)] if ready.writable()));
+        base.read_link(number, &epoll);
+        base.watch_links(&epoll);
+        assert!(!base.seats.get(number).unwrap().link().has_backlog());
+        assert!(seen(&epoll).is_empty(), "nobody waits for room");
+        assert!(matches!(far.receive().unwrap(), Received::Message(ToProcess::Drain, _)));
+        // One that is over is not watched any more, whatever it is told.
+        drop(far);
+        assert_eq!(seen(&epoll).len(), 1);
+        base.read_link(number, &epoll);
+        base.seats.get_mut(number).unwrap().tell(ToProcess::Drain, Vec::new());
+        base.watch_links(&epoll);
+        assert!(seen(&epoll).is_empty());
+    }
 }

@@ -1,5 +1,6 @@
 //! Who of BASE mode lives, and the books of who does not.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -8,9 +9,11 @@ use ostler_core::brain::Books;
 use ostler_core::ids::ProcessKey;
 use ostler_shm::commons::{Commons, RELAYS};
 
+use super::SeatToken;
 use super::introductions::Introductions;
 use crate::base::commons::read_books;
 use crate::control::{Channel, FromProcess, ToProcess};
+use crate::sys::epoll::{Epoll, Interest};
 use crate::sys::pidfd::PidFd;
 
 /// A process, from the time that it is asked for to its death.
@@ -29,6 +32,8 @@ pub(super) struct Seat {
     /// Its session table, once it has shown that.
     board: Option<OwnedFd>,
     introductions: Introductions,
+    /// What its link is watched for; `None`: for nothing, because it has not begun or is over.
+    watched_for: Option<Interest>,
 }
 
 /// Who reads the datagrams of a slot.
@@ -55,6 +60,31 @@ impl Seat {
             datagrams: Datagrams::Unread,
             board: None,
             introductions: Introductions::default(),
+            watched_for: None,
+        }
+    }
+
+    /// Begins to watch its link, at the seat with this number.
+    pub(super) fn begin_to_watch(&mut self, number: usize, epoll: &Epoll) -> io::Result<()> {
+        epoll.add(&self.link, SeatToken::Link(number).pack(), Interest::READ)?;
+        self.watched_for = Some(Interest::READ);
+        Ok(())
+    }
+
+    /// Watches for room while something waits for that, and no longer: it is there all the time.
+    fn watch_link(&mut self, number: usize, epoll: &Epoll) {
+        let wanted = self.link.interest();
+        let is_new = self.watched_for.is_some_and(|watched_for| watched_for != wanted);
+        let token = SeatToken::Link(number).pack();
+        if is_new && epoll.modify(&self.link, token, wanted).is_ok() {
+            self.watched_for = Some(wanted);
+        }
+    }
+
+    /// Nothing is heard or told any more: its end is told by its pidfd.
+    pub(super) fn end_link(&mut self, epoll: &Epoll) {
+        if self.watched_for.take().is_some() {
+            let _ = epoll.remove(&self.link);
         }
     }
 
@@ -184,6 +214,15 @@ impl Seats {
                 // One that cannot be reached is dying, which its pidfd tells.
                 let _ = seat.link.send_again(now);
                 self.post(number);
+            }
+        }
+    }
+
+    /// Whatever they were told since the last time: watches for room where something waits for it.
+    pub(super) fn watch_links(&mut self, epoll: &Epoll) {
+        for (number, seat) in self.seats.iter_mut().enumerate() {
+            if let Some(seat) = seat {
+                seat.watch_link(number, epoll);
             }
         }
     }
