@@ -59,6 +59,8 @@ enum Stage {
 #[derive(Debug)]
 pub struct Succession {
     stage: Stage,
+    /// A new master has taken over.
+    has_left: bool,
     start_timeout_ms: Millis,
     leave_timeout_ms: Millis,
 }
@@ -68,7 +70,8 @@ impl Succession {
     /// serve its sessions for `leave_timeout_ms`, 0: until the last one ends.
     #[must_use]
     pub const fn new(start_timeout_ms: Millis, leave_timeout_ms: Millis) -> Self {
-        Self { stage: Stage::InCharge, start_timeout_ms, leave_timeout_ms }
+        let stage = Stage::InCharge;
+        Self { stage, has_left: false, start_timeout_ms, leave_timeout_ms }
     }
 
     /// When to send [`Event::Tick`].
@@ -87,10 +90,10 @@ impl Succession {
         matches!(self.stage, Stage::Starting { .. })
     }
 
-    /// Whether a new master has taken over.
+    /// Whether a new master has taken over. The end of a server alone is nobody's beginning.
     #[must_use]
     pub const fn has_left(&self) -> bool {
-        matches!(self.stage, Stage::Leaving { .. } | Stage::Over)
+        self.has_left
     }
 
     /// One step.
@@ -104,6 +107,7 @@ impl Succession {
                 Some(SuccessionAction::Refuse)
             }
             (Stage::Starting { .. }, Event::Serves) => {
+                self.has_left = true;
                 let limit = (self.leave_timeout_ms > 0).then_some(self.leave_timeout_ms);
                 self.stage = Stage::Leaving { until: limit.map(|limit| now.saturating_add(limit)) };
                 Some(SuccessionAction::HandOver)
@@ -196,11 +200,13 @@ mod tests {
         let gone_on = Some(SuccessionAction::GoOn { timed_out: false });
         assert_eq!(succession.on(Event::ShutdownBegan, 1), gone_on);
         assert_eq!(succession.on(Event::Asked, 2), Some(SuccessionAction::Refuse));
+        assert!(!succession.has_left(), "nobody has what it had");
         let mut succession = Succession::new(30, 100);
         succession.on(Event::Asked, 0);
         succession.on(Event::Serves, 1);
         assert_eq!(succession.on(Event::ShutdownBegan, 2), None, "it is a server of its own");
         assert_eq!(succession.on(Event::Deserted, 3), None, "it ends already");
+        assert!(succession.has_left());
     }
 
     fn any_event() -> impl Strategy<Value = Event> {

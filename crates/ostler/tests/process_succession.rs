@@ -79,8 +79,10 @@ fn with_one_that_hangs(
 ) -> TestResult<(Deployed, PathBuf, Daemon, Daemon)> {
     let deployed = Deployed::new(name, "probe")?;
     let hang = deployed.place.path("hang");
+    let operator = deployed.place.path("operator");
+    let operator = [("operator_socket", operator.to_str().unwrap())];
     let small = [("workers", "1"), ("reactors", "1"), ("lane_size", "65536")];
-    let mut command = deployed.command(&[&small, options].concat());
+    let mut command = deployed.command(&[&small[..], &operator, options].concat());
     let output = command.env("PROBE_HANG_START_IF_EXISTS", &hang).output()?;
     let old = deployed.place.daemon_of(&output)?;
     std::fs::write(&hang, "")?;
@@ -98,6 +100,15 @@ fn answers(address: SocketAddr) -> TestResult {
     let mut answer = [0; 7];
     client.read_exact(&mut answer)?;
     check(&answer == b"served\n", answer)
+}
+
+/// What the masters have put beside their log is gone with the last of them.
+fn nothing_is_left(deployed: &Deployed) -> TestResult {
+    let entries = std::fs::read_dir(deployed.place.path(""))?;
+    let names = entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+    let is_left = |name: &String| name.starts_with("pid") || name.starts_with("operator");
+    let left: Vec<_> = names.filter(is_left).collect();
+    check(left.is_empty(), left)
 }
 
 fn clients_stay_and_new_ones_come_to_the_new_master(name: &str, reactors: &str) -> TestResult {
@@ -321,7 +332,8 @@ fn one_that_is_given_up_when_it_serves_takes_nothing_over() -> TestResult {
     wait_until("the old master to end", || old.has_ended())?;
     wait_until("the new master to end", || new.has_ended())?;
     let log = deployed.place.log();
-    check(log.contains("this one goes on") && !log.contains("has taken over"), &log)
+    check(log.contains("this one goes on") && !log.contains("has taken over"), &log)?;
+    nothing_is_left(&deployed)
 }
 
 /// The new master is told to end before it hears that it is in charge: it answers whom it has, is
@@ -368,10 +380,11 @@ fn one_that_is_told_to_end_when_it_serves_answers_whom_it_has() -> TestResult {
 
 #[test]
 fn a_server_that_ends_takes_the_one_that_starts_with_it() -> TestResult {
-    let (_deployed, _, old, new) = with_one_that_hangs("succession-term", &[])?;
+    let (deployed, _, old, new) = with_one_that_hangs("succession-term", &[])?;
     old.signal(Signal::TERM)?;
     wait_until("the old master to end", || old.has_ended())?;
-    wait_until("the new master to end", || new.has_ended())
+    wait_until("the new master to end", || new.has_ended())?;
+    nothing_is_left(&deployed)
 }
 
 #[test]

@@ -98,6 +98,7 @@ impl Master {
         self.tell_unhandled_events();
         self.close_base_books();
         self.tell_refused_calls();
+        self.see_new_master_end();
         log_books(&self.reports.books.lock().unwrap_or_else(PoisonError::into_inner));
         self.sweep();
         self.exit.unwrap_or(Ok(()))

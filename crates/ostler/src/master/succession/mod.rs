@@ -8,6 +8,7 @@
 //! **Must never:** wait for the new master, or stop accepting before it serves.
 //! (`docs/decisions/66-a-new-master-takes-the-listeners.md`)
 
+mod ends;
 mod hand_over;
 mod kept_places;
 mod origin;
@@ -38,9 +39,9 @@ use crate::sys::descriptor::PASSED_VARIABLES;
 use crate::sys::epoll::Interest;
 use crate::sys::new_program::NewProgram;
 use crate::sys::notify_socket::WATCHDOG_VARIABLES;
-use crate::sys::pidfd::{Exit, PidFd};
+use crate::sys::pidfd::PidFd;
 use crate::sys::process::{self, ProcessId};
-use crate::sys::{clock, control_socket, sealed_file, signal};
+use crate::sys::{clock, control_socket, sealed_file};
 
 /// How much longer a new master may take than its workers may take to boot.
 const START_MS: Millis = 5_000;
@@ -157,6 +158,8 @@ impl Master {
         let pid = self.succeeding.new.as_ref().map_or(0, |new| new.pid.get());
         if self.succeeding.state.has_left() {
             Some("another master is in charge already: ask that one".to_owned())
+        } else if self.shutdown.has_begun() {
+            Some("the server ends".to_owned())
         } else if self.succeeding.state.is_starting() {
             Some(format!("a new master starts already, process {pid}: ask when that is over"))
         } else {
@@ -376,50 +379,6 @@ impl Master {
         if let Some(channel) = self.succeeding.new.as_mut().and_then(|new| new.channel.take()) {
             let _ = self.epoll.remove(&channel);
         }
-    }
-
-    /// The new master has ended.
-    pub(super) fn new_master_ended(&mut self, now: Millis) {
-        let Some(new) = &self.succeeding.new else { return };
-        let ended = match new.pidfd.try_reap() {
-            Ok(None) => return,
-            Ok(Some(Exit::Code(code))) => format!("it ended with code {code}, see what it says"),
-            Ok(Some(Exit::Signal { signal, .. })) => {
-                format!("it was ended by {}", signal::name(signal))
-            }
-            // A sibling, which our parent reaps.
-            Err(_) if !new.pidfd.has_ended().unwrap_or(true) => return,
-            Err(_) => "it has ended, see what it says".to_owned(),
-        };
-        let pid = new.pid;
-        // Its manager, workers and programs are ours now. Asked while it is known to have ended, so
-        // that they are known as ours.
-        self.orphans.let_alone_no_more(pid);
-        self.reap_orphans(now);
-        let pid = pid.get();
-        self.new_master_says_no_more(now);
-        let new = self.succeeding.new.take();
-        let _ = new.map(|new| self.epoll.remove(&new.pidfd));
-        if self.succeeding.state.has_left() {
-            tracing::warn!(pid, ended, "the new master is gone, this one accepts nobody any more");
-        } else if let Some(Err(error)) = self.pid_file.as_mut().map(|file| file.claim_again()) {
-            tracing::error!(%error, "the pid file is lost");
-        }
-        if !self.succeeding.state.has_left() {
-            self.call_operators_back(pid);
-        }
-        self.on_succession(Event::Lost, &ended, now);
-    }
-
-    /// Its manager and workers die with it.
-    fn end_new_master(&mut self) {
-        if let Some(new) = &self.succeeding.new {
-            // It may have ended meanwhile. A server that ends now waits for it.
-            let _ = new.pidfd.kill();
-            self.orphans.let_alone_no_more(new.pid);
-        }
-        // Only then: to a new master that serves the end of this channel says that it is in charge.
-        self.forget_channel();
     }
 
     /// The new master is in charge, and knows it.
