@@ -46,8 +46,16 @@ struct Process {
     key: ProcessKey,
     link: Channel<ToCompanion, FromCompanion>,
     is_ready: bool,
-    /// What its socket is watched for.
-    watched_for: Interest,
+    /// What its socket is watched for; `None`: it is closed, and ready all the time.
+    watched_for: Option<Interest>,
+}
+
+impl Process {
+    fn watch_no_more(&mut self, epoll: &Epoll) {
+        if self.watched_for.take().is_some() {
+            let _ = epoll.remove(self.link.as_fd());
+        }
+    }
 }
 
 #[derive(Default)]
@@ -97,8 +105,9 @@ impl Companion {
     fn watch(&mut self, epoll: &Epoll) {
         let Some(process) = &mut self.process else { return };
         let wanted = process.link.interest();
-        if wanted != process.watched_for && epoll.modify(&process.link, COMPANION, wanted).is_ok() {
-            process.watched_for = wanted;
+        let is_new = process.watched_for.is_some_and(|watched_for| watched_for != wanted);
+        if is_new && epoll.modify(&process.link, COMPANION, wanted).is_ok() {
+            process.watched_for = Some(wanted);
         }
     }
 
@@ -118,8 +127,8 @@ impl Companion {
 
     /// Its process is gone, or never came.
     fn lost(&mut self, key: ProcessKey, epoll: &Epoll) {
-        let Some(process) = self.process.take_if(|process| process.key == key) else { return };
-        let _ = epoll.remove(process.link.as_fd());
+        let Some(mut process) = self.process.take_if(|process| process.key == key) else { return };
+        process.watch_no_more(epoll);
         self.leaving.take_if(|leaving| *leaving == key);
         if let Some(Told { event, .. }) = self.queue.receiver_died() {
             tracing::error!(?event, "every companion dies of this event, it is given up");
@@ -127,7 +136,7 @@ impl Companion {
     }
 
     /// Takes what its process says; false when that cannot be understood.
-    fn hear(&mut self) -> bool {
+    fn hear(&mut self, epoll: &Epoll) -> bool {
         for _ in 0..MESSAGES_MAX {
             let Some(process) = &mut self.process else { return true };
             // What does not fit into the socket waits for the next event.
@@ -138,7 +147,12 @@ impl Companion {
                         return false;
                     }
                 }
-                Ok(Received::Nothing | Received::Closed) => return true,
+                Ok(Received::Nothing) => return true,
+                // It dies, which is told, or its code has closed what it does not know.
+                Ok(Received::Closed) => {
+                    process.watch_no_more(epoll);
+                    return true;
+                }
                 Err(_) => return false,
             }
         }
@@ -191,7 +205,7 @@ impl Master {
         let (near, far) = control_socket::pair()?;
         self.epoll.add(&near, COMPANION, Interest::READ)?;
         let link = Channel::new(near);
-        let process = Process { key, link, is_ready: false, watched_for: Interest::READ };
+        let process = Process { key, link, is_ready: false, watched_for: Some(Interest::READ) };
         companion.process = Some(process);
         Ok(Some(far))
     }
@@ -266,7 +280,7 @@ impl Master {
     /// The companion says something.
     pub(super) fn on_companion(&mut self, now: Millis) {
         let Some(companion) = &mut self.companion else { return };
-        if !companion.hear()
+        if !companion.hear(&self.epoll)
             && let Some(process) = companion.process.as_ref()
         {
             let key = process.key;
@@ -288,5 +302,39 @@ impl Master {
         if let Some(key) = leaving {
             self.let_leave(key);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::epoll::Events;
+    use std::time::Duration;
+
+    /// A process that closes its end, or dies while its manager stands still, is not gone yet.
+    #[test]
+    fn a_link_that_is_closed_is_not_watched_any_more() {
+        let (epoll, mut events) = (Epoll::new().unwrap(), Events::with_capacity(4));
+        let mut is_seen = || {
+            epoll.wait(&mut events, Some(Duration::ZERO)).unwrap();
+            !events.is_empty()
+        };
+        let (near, far) = control_socket::pair().unwrap();
+        epoll.add(&near, COMPANION, Interest::READ).unwrap();
+        let key = ProcessKey { kind: ProcessKind::Companion, ..ProcessKey::event(0, 1) };
+        let watched_for = Some(Interest::READ);
+        let mut companion = Companion::new();
+        let link = Channel::new(near);
+        companion.process = Some(Process { key, link, is_ready: true, watched_for });
+        drop(far);
+        assert!(is_seen());
+        assert!(companion.hear(&epoll), "that is no nonsense");
+        assert!(!is_seen());
+        let text = ShortText::new("");
+        companion.push(Told { event: ServerEvent::Start, text, slots: Vec::new() });
+        companion.watch(&epoll);
+        assert!(!is_seen());
+        companion.lost(key, &epoll);
+        assert!(companion.process.is_none());
     }
 }
