@@ -99,6 +99,10 @@ impl<Out: Message, In: Message> Channel<Out, In> {
     /// reached any more.
     pub(crate) fn send(&mut self, message: &Out, descriptors: Vec<OwnedFd>) -> io::Result<()> {
         if self.outbox.len() >= OUTBOX_MESSAGES_MAX {
+            // It may have read since somebody has looked.
+            self.flush()?;
+        }
+        if self.outbox.len() >= OUTBOX_MESSAGES_MAX {
             return Err(io::Error::new(ErrorKind::TimedOut, "the peer reads no control messages"));
         }
         self.outbox_push(message, descriptors);

@@ -318,3 +318,17 @@ fn garbage_on_a_channel_is_an_error() {
     control_socket::send(&near, &[1; 3], &[]).unwrap();
     assert_eq!(manager.receive().unwrap_err().kind(), std::io::ErrorKind::InvalidData);
 }
+
+/// Nobody may have looked at the channel meanwhile.
+#[test]
+fn a_channel_at_its_limit_takes_the_next_message_when_its_peer_has_read() {
+    let (mut master, manager) = channels();
+    let fills = |master: &mut Channel<ToManager, ToMaster>| {
+        while master.send(&ToManager::Draining, Vec::new()).is_ok() {}
+    };
+    fills(&mut master);
+    assert!(master.has_backlog(), "what waits is not lost");
+    assert!(matches!(manager.receive().unwrap(), Received::Message(ToManager::Draining, _)));
+    master.send(&ToManager::Draining, Vec::new()).unwrap();
+    fills(&mut master);
+}

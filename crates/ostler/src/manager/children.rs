@@ -9,6 +9,7 @@ use ostler_core::{Millis, invariant};
 use ostler_shm::black_box::memory::BlackBox;
 use ostler_shm::black_box::phase::Seen;
 
+use super::worker_message::Said;
 use crate::control::ShortText;
 use crate::sys::pidfd::PidFd;
 use crate::sys::process::ProcessId;
@@ -35,7 +36,7 @@ pub(super) struct Child {
     /// Why it could not start, in its own words.
     pub(super) start_error: Option<ShortText>,
     /// Messages that it has sent, also those that were none.
-    pub(super) words: u64,
+    pub(super) said: Said,
 }
 
 impl Child {

@@ -3,16 +3,35 @@
 use std::io::ErrorKind;
 use std::os::fd::AsFd;
 
+use ostler_core::Millis;
 use ostler_core::ids::ProcessKey;
 use ostler_core::supervisor::Event;
+use ostler_core::token_bucket::TokenBucket;
 
 use super::event_loop::{Driver, Step};
 use crate::control::{FromWorker, ToMaster, WORKER_MESSAGE_SIZE_BYTES};
 use crate::sys::{clock, control_socket};
 
-/// Messages of one worker, of whatever kind, after which it is heard no more, besides one for each
-/// second of its life: each one costs the manager a look at all slots.
+/// Messages of one worker, of whatever kind, after which it is heard no more if it says them at
+/// once: each one costs the manager a look at all slots. It may say another one for each second in
+/// which it says nothing, up to so many again, however long it lives.
 const WORDS_MAX: u64 = 100;
+
+/// What a process has said, also what was none of its words.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Said(TokenBucket);
+
+impl Said {
+    /// It says something; false: it may not, so soon.
+    fn one_more(&mut self, now: Millis) -> bool {
+        // The bucket has what a second brings: its seconds last as many of ours as it is to have
+        // tokens, and so one comes in each of ours.
+        let now = now.saturating_mul(1_000_000) / WORDS_MAX;
+        let may_say_it = self.0.has(now, 1, WORDS_MAX);
+        self.0.take(now, 1, WORDS_MAX);
+        may_say_it
+    }
+}
 
 enum Heard {
     Word(FromWorker),
@@ -51,15 +70,9 @@ impl Driver<'_> {
             let Some(control) = &child.control else { break };
             let heard = hear_one(control);
             if matches!(heard, Heard::Word(_) | Heard::Garbage) {
-                child.words = child.words.saturating_add(1);
-                let age_s = clock::monotonic_ms().saturating_sub(child.forked_at) / 1_000;
-                let most = WORDS_MAX.saturating_add(age_s);
-                if child.words > most {
-                    tracing::warn!(
-                        worker = %key,
-                        most,
-                        "worker talks too much, heard no more"
-                    );
+                if !child.said.one_more(clock::monotonic_ms()) {
+                    let most = WORDS_MAX;
+                    tracing::warn!(worker = %key, most, "worker talks too much, heard no more");
                     return self.close_control(key);
                 }
             }
@@ -100,6 +113,29 @@ impl Driver<'_> {
 mod tests {
     use super::*;
     use crate::control::ShortText;
+
+    const SECOND_MS: Millis = 1_000;
+    const DAY_MS: Millis = 24 * 3_600 * SECOND_MS;
+
+    /// A long life is no reason to be heard for hours.
+    #[test]
+    fn who_talks_too_much_is_heard_no_more_however_old_it_is() {
+        for age in [0, DAY_MS] {
+            let mut said = Said::default();
+            assert!(said.one_more(SECOND_MS));
+            let now = SECOND_MS + 100 * SECOND_MS + age;
+            let heard = (0..200).filter(|_| said.one_more(now)).count();
+            assert_eq!(heard, 100, "{age}");
+        }
+    }
+
+    #[test]
+    fn who_says_a_word_a_second_is_heard_all_its_life() {
+        let mut said = Said::default();
+        assert!((0..100).all(|_| said.one_more(DAY_MS)));
+        assert!((1..10_000).all(|second| said.one_more(DAY_MS + second * SECOND_MS)));
+        assert!(!said.one_more(DAY_MS + 9_999 * SECOND_MS));
+    }
 
     /// A program that cannot be executed ends before it reads what is left to it.
     #[test]

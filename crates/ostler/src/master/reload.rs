@@ -34,6 +34,9 @@ pub(super) struct Reloads {
 impl Reloads {
     /// Somebody asks; false when that is as if nobody had, because so many have.
     fn ask(&mut self, asker: Asker) -> bool {
+        // Whoever waits for a reload waits for the certificates, too: so many of them may follow that
+        // reading all files for each would take long.
+        let waits = self.requests.is_running() || self.requests.waiting().next().is_some();
         match asker {
             Asker::Signal { .. } => {
                 if self.signals_waiting >= SIGNALS_WAITING_MAX {
@@ -46,10 +49,9 @@ impl Reloads {
                 if self.requests.waiting().filter(is_operator).count() >= OPERATORS_WAITING_MAX {
                     return false;
                 }
-                // So many of them may follow that reading all files for each would take long.
-                self.wants_certificates |= self.requests.is_running();
+                self.wants_certificates |= waits;
             }
-            Asker::Process { .. } => {}
+            Asker::Process { .. } => self.wants_certificates |= waits,
         }
         self.requests.ask(asker);
         true
@@ -58,8 +60,8 @@ impl Reloads {
     /// Whether certificates are to be read now, for somebody who has just asked.
     fn reads_certificates(&self, asker: Asker, is_asked: bool) -> bool {
         match asker {
-            Asker::Operator { .. } => is_asked && !self.wants_certificates,
-            Asker::Signal { .. } | Asker::Process { .. } => true,
+            Asker::Operator { .. } | Asker::Process { .. } => is_asked && !self.wants_certificates,
+            Asker::Signal { .. } => true,
         }
     }
 
@@ -94,8 +96,8 @@ impl Master {
         let _ = self.reload(Asker::Signal { signal: received.signal, sender });
     }
 
-    /// New certificates at once, new workers one after another. An operator who has to wait for a
-    /// reload waits for the certificates, too. False: so many have asked that nothing is done.
+    /// New certificates at once, new workers one after another. An operator or a process that has to
+    /// wait for a reload waits for the certificates, too. False: so many have asked that nothing is done.
     pub(super) fn reload(&mut self, asker: Asker) -> bool {
         let is_asked = self.reloads.ask(asker);
         if self.reloads.reads_certificates(asker, is_asked) {
@@ -247,6 +249,7 @@ fn reopen_log() {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ostler_core::ids::ProcessKey;
 
     const fn signal_of(sender: i32) -> Asker {
         Asker::Signal { signal: signal::USR1, sender }
@@ -280,20 +283,35 @@ mod tests {
         assert_eq!(tickets_of(&reloads.end(ReloadOutcome::Done)).len(), OPERATORS_WAITING_MAX);
     }
 
+    const fn process(ticket: u32) -> Asker {
+        Asker::Process { worker: ProcessKey::event(0, 1), ticket }
+    }
+
     #[test]
-    fn certificates_are_read_once_for_all_operators_who_wait_for_a_reload() {
+    fn certificates_are_read_once_for_all_who_wait_for_a_reload() {
+        for asker in [operator, process] {
+            let mut reloads = Reloads::default();
+            let reads = |reloads: &mut Reloads, asker| {
+                let is_asked = reloads.ask(asker);
+                reloads.reads_certificates(asker, is_asked)
+            };
+            assert!(reads(&mut reloads, asker(1)), "at once");
+            reloads.requests.begin_first(1);
+            assert!((0..20).all(|_| !reads(&mut reloads, asker(2))), "when the next one begins");
+            assert!(reads(&mut reloads, signal_of(1)));
+            assert!(reloads.wants_certificates);
+        }
+    }
+
+    /// The manager says in its time that a reload has begun.
+    #[test]
+    fn certificates_are_read_once_for_all_who_ask_before_a_reload_begins() {
         let mut reloads = Reloads::default();
-        let mut reads = |asker| {
-            let is_asked = reloads.ask(asker);
-            let reads = reloads.reads_certificates(asker, is_asked);
-            if matches!(asker, Asker::Operator { ticket: 1 }) {
-                reloads.requests.begin_first(1);
-            }
-            reads
-        };
-        assert!(reads(operator(1)), "at once");
-        assert!((0..20).all(|_| !reads(operator(2))), "when the next one begins");
-        assert!(reads(signal_of(1)));
+        let asked = (0..100).filter(|ticket| {
+            let is_asked = reloads.ask(process(*ticket));
+            reloads.reads_certificates(process(*ticket), is_asked)
+        });
+        assert_eq!(asked.count(), 1);
         assert!(reloads.wants_certificates);
     }
 

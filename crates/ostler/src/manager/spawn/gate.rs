@@ -8,6 +8,7 @@ use ostler_shm::black_box::memory::BlackBox;
 use super::exec::Left;
 use crate::control::ShortText;
 use crate::manager::children::Child;
+use crate::manager::worker_message::Said;
 use crate::sys::clock;
 use crate::sys::control_socket;
 use crate::sys::pidfd::PidFd;
@@ -67,7 +68,7 @@ impl Gated {
             is_ready: false,
             start_error,
             has_begun: is_fork,
-            words: 0,
+            said: Said::default(),
         }
     }
 }
