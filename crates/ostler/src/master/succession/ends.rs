@@ -4,7 +4,7 @@ use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use ostler_core::Millis;
-use ostler_core::succession::Event;
+use ostler_core::succession::{Event, TooLate};
 
 use crate::master::event_loop::Master;
 use crate::sys::pidfd::Exit;
@@ -12,6 +12,14 @@ use crate::sys::{clock, poll, signal};
 
 /// How long a server that is over waits for the end of a new master that it has killed.
 const END_MAX: Duration = Duration::from_secs(1);
+
+/// What a new master has not done in its time.
+pub(super) const fn too_late(what: TooLate) -> &'static str {
+    match what {
+        TooLate::ToServe => "no worker of it served in time (boot_timeout_ms)",
+        TooLate::ToEnd => "it was told to end, and did not end in time (shutdown_timeout_ms)",
+    }
+}
 
 impl Master {
     /// The new master has ended.

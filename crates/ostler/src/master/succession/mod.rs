@@ -43,7 +43,7 @@ use crate::sys::pidfd::PidFd;
 use crate::sys::process::{self, ProcessId};
 use crate::sys::{clock, control_socket, sealed_file};
 
-/// How much longer a new master may take than its workers may take to boot.
+/// How much longer a new master may take than its workers may take to boot, or to end.
 const START_MS: Millis = 5_000;
 
 /// Messages of a new master that are taken before other events are looked at.
@@ -91,7 +91,9 @@ impl Succeeding {
         setup: &ManagerSetup,
     ) -> Self {
         let start_ms = options.boot_timeout_ms.saturating_add(START_MS);
-        let state = Succession::new(start_ms, options.succession_timeout_ms);
+        let end_ms = options.shutdown_timeout_ms.saturating_add(options.stop_timeout_ms());
+        let end_ms = end_ms.saturating_add(START_MS);
+        let state = Succession::new(start_ms, options.succession_timeout_ms, end_ms);
         Self {
             state,
             origin,
@@ -162,6 +164,8 @@ impl Master {
             Some("the server ends".to_owned())
         } else if self.succeeding.state.is_starting() {
             Some(format!("a new master starts already, process {pid}: ask when that is over"))
+        } else if self.succeeding.state.is_declined() {
+            Some(format!("a new master was told to end, process {pid}: ask when it has ended"))
         } else {
             None
         }
@@ -212,9 +216,9 @@ impl Master {
                 let pid = self.succeeding.new.as_ref().map(|new| new.pid.get());
                 tracing::warn!(pid, "a new master is there already, another one is not started");
             }
-            Some(SuccessionAction::GoOn { timed_out }) => {
-                let too_long = "no worker of it served in time (boot_timeout_ms)";
-                let why: &dyn Display = if timed_out { &too_long } else { why };
+            Some(SuccessionAction::GoOn { too_late }) => {
+                let too_late = too_late.map(ends::too_late);
+                let why: &dyn Display = too_late.as_ref().map_or(why, |text| text as &dyn Display);
                 tracing::warn!(%why, "the new master did not take over, this one goes on");
                 self.end_new_master();
                 self.operators_hear_of_succession(Err(why), now);
@@ -367,6 +371,7 @@ impl Master {
                 tracing::debug!(pid, %error, "the new master listens no more");
                 self.service_names(process::current().get());
                 self.forget_channel();
+                self.on_succession(Event::Declined, &"", now);
             }
         }
     }
