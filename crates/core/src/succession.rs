@@ -18,8 +18,8 @@ pub enum Event {
     Lost,
     /// A worker of the new master serves.
     Serves,
-    /// The new master was told to end meanwhile, and answers whom it has: nothing can be handed over
-    /// to it.
+    /// The new master was told to end meanwhile, and answers whom it has: nothing can be handed
+    /// over to it.
     Declined,
     /// Nobody is accepted here any more, and no session is left.
     Deserted,

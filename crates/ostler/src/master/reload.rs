@@ -34,8 +34,8 @@ pub(super) struct Reloads {
 impl Reloads {
     /// Somebody asks; false when that is as if nobody had, because so many have.
     fn ask(&mut self, asker: Asker) -> bool {
-        // Whoever waits for a reload waits for the certificates, too: so many of them may follow that
-        // reading all files for each would take long.
+        // Whoever waits for a reload waits for the certificates, too: so many of them may follow
+        // that reading all files for each would take long.
         let waits = self.requests.is_running() || self.requests.waiting().next().is_some();
         match asker {
             Asker::Signal { .. } => {
@@ -96,8 +96,9 @@ impl Master {
         let _ = self.reload(Asker::Signal { signal: received.signal, sender });
     }
 
-    /// New certificates at once, new workers one after another. An operator or a process that has to
-    /// wait for a reload waits for the certificates, too. False: so many have asked that nothing is done.
+    /// New certificates at once, new workers one after another. An operator or a process that has
+    /// to wait for a reload waits for the certificates, too. False: so many have asked that nothing
+    /// is done.
     pub(super) fn reload(&mut self, asker: Asker) -> bool {
         let is_asked = self.reloads.ask(asker);
         if self.reloads.reads_certificates(asker, is_asked) {

@@ -55,8 +55,8 @@ impl Master {
         self.on_succession(Event::Lost, &ended, now);
     }
 
-    /// This server is over, and with it a new master that was not in charge: it has had its end. What
-    /// it had of the files of this one is ours again, and goes with us.
+    /// This server is over, and with it a new master that was not in charge: it has had its end.
+    /// What it had of the files of this one is ours again, and goes with us.
     pub(in crate::master) fn see_new_master_end(&mut self) {
         let has_left = self.succeeding.state.has_left();
         let Some(new) = self.succeeding.new.as_ref().filter(|_| !has_left) else { return };
