@@ -191,8 +191,8 @@ impl<H: AnyHandler> Process<H> {
         let due = [self.departure.deadline(), accepting, self.ends_at];
         let due = due.into_iter().flatten().min();
         let due = due.map(|at| Duration::from_millis(at.saturating_sub(clock::monotonic_ms())));
-        // What the master could not be told is tried again.
-        let again = self.link.try_again();
+        // What the master and others could not be told is tried again.
+        let again = [self.link.try_again(), self.relays.try_again()].into_iter().flatten().min();
         [due, again, self.run.sleep_time()].into_iter().flatten().min()
     }
 
@@ -335,6 +335,12 @@ impl<H: AnyHandler> Process<H> {
 
     /// The master has read them, and they were right.
     fn show_new_certificates(&self, file: Vec<OwnedFd>) {
+        if file.is_empty() {
+            let text = "new certificates cannot be shown yet, no descriptors left; the master is \
+                        asked for them again";
+            tracing::warn!("{text}");
+            return self.link.send(FromProcess::MissedCertificates, Vec::new());
+        }
         let replaced = file.into_iter().map(|file| self.parts.encryption.replace(file));
         for error in replaced.filter_map(Result::err) {
             tracing::error!(%error, "cannot show new certificates, the old ones are shown on");

@@ -68,6 +68,8 @@ pub(crate) enum FromProcess {
         /// Who.
         worker: ProcessKey,
     },
+    /// New certificates came without their descriptor: there was none left here.
+    MissedCertificates,
     /// No datagram is read any more, and all that were are handled.
     DatagramsSettled,
 }
@@ -124,6 +126,7 @@ impl Message for FromProcess {
             Self::Way { seat, worker } => writer.u8(132).u16(seat).key(worker),
             Self::Met => writer.u8(133),
             Self::Missed { seat, worker } => writer.u8(134).u16(seat).key(worker),
+            Self::MissedCertificates => writer.u8(135),
         }
         .finish()
     }
@@ -137,6 +140,7 @@ impl Message for FromProcess {
             132 => Self::Way { seat: reader.u16()?, worker: reader.key()? },
             133 => Self::Met,
             134 => Self::Missed { seat: reader.u16()?, worker: reader.key()? },
+            135 => Self::MissedCertificates,
             _ => return Err(Malformed),
         };
         reader.finish(message)
@@ -175,6 +179,7 @@ mod tests {
             FromProcess::Way { seat: 3, worker },
             FromProcess::Met,
             FromProcess::Missed { seat: 3, worker },
+            FromProcess::MissedCertificates,
         ] {
             let bytes = message.to_bytes();
             assert_eq!(FromProcess::from_bytes(&bytes), Ok(message));

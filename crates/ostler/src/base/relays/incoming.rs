@@ -25,6 +25,15 @@ struct Way {
     assembly: Assembly,
 }
 
+/// What was taken from a way.
+#[derive(Debug)]
+pub(super) enum Taken {
+    /// What another process wants.
+    Output(Relayed),
+    /// A part of that; others come.
+    Part,
+}
+
 /// All of them.
 pub(super) struct Incoming {
     epoll: Epoll,
@@ -90,20 +99,20 @@ impl Incoming {
         }
     }
 
-    /// What another process wants next of a session here.
-    pub(super) fn take(&mut self) -> Option<Relayed> {
+    /// What another process wants next of a session here, or a part of that: it is the turn of the
+    /// others after each, and whoever takes them counts them.
+    pub(super) fn take(&mut self) -> Option<Taken> {
         while let Some(number) = self.ready.front().copied() {
             let Some(way) = self.ways.get_mut(&number) else {
                 self.ready.pop_front();
                 continue;
             };
             match receive(way, &mut self.buffer, self.longest) {
-                Ok(Some(relayed)) => {
-                    // It is the turn of the others; there is an order only within one way.
+                Ok(whole) => {
+                    // There is an order only within one way.
                     self.ready.rotate_left(1);
-                    return Some(relayed);
+                    return Some(whole.map_or(Taken::Part, Taken::Output));
                 }
-                Ok(None) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.ready.pop_front();
                 }

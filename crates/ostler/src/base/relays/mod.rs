@@ -33,13 +33,17 @@ use crate::sys::control_socket;
 use crate::sys::epoll::{Epoll, Events, Interest};
 use crate::worker::elsewhere::{Elsewhere, Seen};
 use crate::worker::{Output, WorkerContext};
-use incoming::Incoming;
+use incoming::{Incoming, Taken};
 use way::{Other, WAITING_MAX_BYTES, Way};
 use wire::Relayed;
 
 const EVENTS: usize = 64;
 
-/// Outputs of other processes that are taken before this process looks at its own clients again.
+/// How long what cannot be sent waits, when nothing tells that it could be.
+const RETRY: Duration = Duration::from_millis(10);
+
+/// Outputs of other processes, or parts of them, that are taken before this process looks at its
+/// own clients again.
 const RELAYS_MAX: usize = 256;
 
 /// Nobody is at the other end of a way.
@@ -164,8 +168,20 @@ impl Relays {
 
     fn watch(&self, other: &Other) -> io::Result<()> {
         let Some(way) = &other.way else { return Ok(()) };
-        let interest = if way.has_waiting() { Interest::WRITE } else { Interest::NONE };
-        self.outgoing.modify(way, u64::from(other.seat), interest)
+        self.outgoing.modify(way, u64::from(other.seat), way.interest())
+    }
+
+    /// Sends what waits for something that nothing tells of; what is left is to be tried again
+    /// after the time that it answers.
+    pub(super) fn try_again(&self) -> Option<Duration> {
+        let mut others = self.others.borrow_mut();
+        let waits = |other: &Other| other.way.as_ref().is_some_and(Way::waits_untold);
+        for other in others.iter_mut().filter(|other| waits(other)) {
+            if self.flush(other).is_err() {
+                other.lose_way();
+            }
+        }
+        others.iter().any(waits).then_some(RETRY)
     }
 
     /// Whether nothing waits on a way any more.
@@ -179,19 +195,22 @@ impl Relays {
         self.look_at_outgoing();
         self.incoming.borrow_mut().look();
         for done in 0..RELAYS_MAX {
-            let Some(relayed) = self.take() else { return done > 0 };
-            if context.append_relayed(&relayed).is_err() {
-                self.seat.note_relay(Relay::Refused);
+            let taken = self.incoming.borrow_mut().take();
+            match taken {
+                None => return done > 0,
+                Some(Taken::Part) => {}
+                Some(Taken::Output(relayed)) => self.deliver(context, &relayed),
             }
         }
         true
     }
 
-    /// What another process wants next of a session here.
-    fn take(&self) -> Option<Relayed> {
-        let relayed = self.incoming.borrow_mut().take()?;
+    /// Does what another process wants of a session here.
+    fn deliver(&self, context: &WorkerContext, relayed: &Relayed) {
         self.seat.note_relay(Relay::Taken);
-        Some(relayed)
+        if context.append_relayed(relayed).is_err() {
+            self.seat.note_relay(Relay::Refused);
+        }
     }
 
     fn find(&self, session: u64) -> Option<usize> {
@@ -333,7 +352,7 @@ impl Elsewhere for Relays {
 
     fn flush(&self) -> Option<Duration> {
         self.look_at_outgoing();
-        self.link.try_again()
+        [self.link.try_again(), self.try_again()].into_iter().flatten().min()
     }
 
     fn ways(&self) -> BorrowedFd<'_> {

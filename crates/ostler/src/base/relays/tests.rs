@@ -11,7 +11,7 @@ use super::*;
 use crate::api::package::Package;
 use crate::control::{Channel, Received};
 use crate::reactor::mailbox::FromReactor;
-use crate::sys::{eventfd, poll};
+use crate::sys::{eventfd, limit, poll, process};
 use crate::test::TestServer;
 use crate::worker::GroupMessage;
 use crate::{Handler, Outcome, Server, Session, Worker};
@@ -228,6 +228,21 @@ fn nonsense_ends_the_way_on_which_it_came() {
     assert!(relays.take().is_some());
 }
 
+impl Relays {
+    /// The next output that is whole.
+    fn take(&self) -> Option<Relayed> {
+        loop {
+            match self.incoming.borrow_mut().take()? {
+                Taken::Part => {}
+                Taken::Output(relayed) => {
+                    self.seat.note_relay(Relay::Taken);
+                    return Some(relayed);
+                }
+            }
+        }
+    }
+}
+
 /// A way on which the process of a slot can write, as the master passes it on.
 fn way_to(relays: &Relays, master: &mut Channel<ToProcess, FromProcess>, slot: u16) -> OwnedFd {
     let (near, far) = control_socket::pair().unwrap();
@@ -276,6 +291,24 @@ fn all_who_send_have_their_turn() {
         write(&ways[0], b"much");
     }
     panic!("a sender has no turn while another one sends");
+}
+
+/// Parts that complete nothing are taken in turn, too: they may come as fast as they are read.
+#[test]
+fn who_sends_parts_does_not_keep_the_others_waiting() {
+    let (relays, mut master, _commons) = relays();
+    let ways = [2, 3].map(|slot| way_to(&relays, &mut master, slot));
+    let (mut head, _) = wire::messages(7, Output::Send(&[7; 500])).unwrap().next().unwrap();
+    for offset in 0..100_u32 {
+        head[16..20].copy_from_slice(&offset.to_le_bytes());
+        control_socket::send_pieces(&ways[0], &head, &[7]).unwrap();
+    }
+    write(&ways[1], b"one");
+    relays.incoming.borrow_mut().look();
+    let mut takes = std::iter::from_fn(|| relays.incoming.borrow_mut().take());
+    let before = takes.position(|taken| matches!(taken, Taken::Output(_))).unwrap();
+    assert!(before <= 1, "{before} parts were taken before");
+    assert_eq!(before + takes.count(), 100);
 }
 
 /// Who has no session has no member: nothing is kept back because of it.
@@ -380,4 +413,29 @@ fn a_state_of_another_process_that_finds_no_room_ends_its_session() {
         client.expect(b"y");
     }
     third.expect_end();
+}
+
+/// What is long is passed in a file. Its setter was told that it is set: no other handler may see
+/// the state before it.
+#[test]
+fn a_state_of_another_process_that_cannot_be_passed_on_ends_its_session() {
+    process::in_forked_test(|| {
+        let builder = Server::builder().set("session_state_max_bytes", "64K");
+        let server = TestServer::start(builder, |_| Echo::default()).unwrap();
+        let mut client = server.connect();
+        client.send(b"x");
+        client.expect(b"x");
+        let session = server.handler(|echo| echo.0[0]);
+        server.with_local(|local| {
+            let state = vec![7; 20_000];
+            let state = relayed(wire::messages(session, Output::State(&state)).unwrap());
+            let limits = limit::DescriptorLimit::save();
+            limit::set_soft_descriptors(0);
+            let done = local.context.append_relayed(&state);
+            limits.restore().unwrap();
+            assert!(done.is_err());
+        });
+        server.run();
+        client.expect_end();
+    });
 }

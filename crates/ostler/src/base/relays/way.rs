@@ -8,6 +8,7 @@ use ostler_core::ids::ProcessKey;
 use ostler_shm::board::Board;
 
 use crate::sys::control_socket;
+use crate::sys::epoll::Interest;
 
 /// Most bytes that wait on a way before messages are refused, behind those in the socket: what a
 /// worker that does not look is sent is bounded, and one message always has room.
@@ -50,15 +51,29 @@ pub(super) struct Way {
     socket: OwnedFd,
     waiting: VecDeque<Vec<u8>>,
     waiting_bytes: usize,
+    /// The first of them waits for memory, of which nothing tells.
+    waits_untold: bool,
 }
 
 impl Way {
     pub(super) const fn new(socket: OwnedFd) -> Self {
-        Self { socket, waiting: VecDeque::new(), waiting_bytes: 0 }
+        Self { socket, waiting: VecDeque::new(), waiting_bytes: 0, waits_untold: false }
     }
 
     pub(super) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
+    }
+
+    /// Whether what waits is to be sent again after a while, because nothing tells when that helps:
+    /// its socket may have room all the time.
+    pub(super) const fn waits_untold(&self) -> bool {
+        self.waits_untold
+    }
+
+    /// What its socket is watched for.
+    pub(super) fn interest(&self) -> Interest {
+        let waits_for_room = self.has_waiting() && !self.waits_untold;
+        if waits_for_room { Interest::WRITE } else { Interest::NONE }
     }
 
     pub(super) const fn waiting_bytes(&self) -> usize {
@@ -70,6 +85,7 @@ impl Way {
         if !self.has_waiting() {
             match control_socket::send_pieces(&self.socket, head, body) {
                 Err(error) if is_full(&error) => {}
+                Err(error) if is_without_memory(&error) => self.waits_untold = true,
                 sent => return sent,
             }
         }
@@ -81,9 +97,21 @@ impl Way {
 
     /// Sends what waits, as far as the socket takes it.
     pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.flush_by(|socket, message| control_socket::send_pieces(socket, message, &[]))
+    }
+
+    fn flush_by(
+        &mut self,
+        mut send: impl FnMut(&OwnedFd, &[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.waits_untold = false;
         while let Some(message) = self.waiting.front() {
-            match control_socket::send_pieces(&self.socket, message, &[]) {
+            match send(&self.socket, message) {
                 Err(error) if is_full(&error) => return Ok(()),
+                Err(error) if is_without_memory(&error) => {
+                    self.waits_untold = true;
+                    return Ok(());
+                }
                 sent => sent?,
             }
             self.waiting_bytes -= message.len();
@@ -99,11 +127,15 @@ impl AsFd for Way {
     }
 }
 
-/// The socket is full, or the kernel has no memory now.
+/// The socket is full.
 fn is_full(error: &io::Error) -> bool {
-    let no_memory = [libc::ENOBUFS, libc::ENOMEM];
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
-        || error.raw_os_error().is_some_and(|code| no_memory.contains(&code))
+}
+
+/// The kernel has no memory now.
+fn is_without_memory(error: &io::Error) -> bool {
+    let no_memory = [libc::ENOBUFS, libc::ENOMEM];
+    error.raw_os_error().is_some_and(|code| no_memory.contains(&code))
 }
 
 #[cfg(test)]
@@ -129,5 +161,26 @@ mod tests {
         assert_eq!((way.has_waiting(), way.waiting_bytes()), (false, 0));
         drop(far);
         assert!(way.send(b"x", b"y").is_err());
+    }
+
+    /// A socket without memory for a message has room for one: watched for that it is ready for
+    /// ever.
+    #[test]
+    fn what_waits_for_memory_is_sent_after_a_while_and_not_when_there_is_room() {
+        let (near, far) = control_socket::pair().unwrap();
+        let mut way = Way::new(near);
+        while !way.has_waiting() {
+            way.send(b"head", &[7; 20_000]).unwrap();
+        }
+        assert_eq!((way.interest(), way.waits_untold()), (Interest::WRITE, false));
+        for code in [libc::ENOBUFS, libc::ENOMEM] {
+            way.flush_by(|_, _| Err(io::Error::from_raw_os_error(code))).unwrap();
+            assert_eq!((way.interest(), way.waits_untold()), (Interest::NONE, true));
+        }
+        let mut buffer = [0; 32_768];
+        control_socket::receive_without_descriptors(&far, &mut buffer).unwrap();
+        way.flush().unwrap();
+        assert_eq!((way.interest(), way.has_waiting()), (Interest::NONE, false));
+        assert!(!way.waits_untold());
     }
 }

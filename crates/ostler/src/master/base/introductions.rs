@@ -17,7 +17,7 @@ use crate::sys::clock;
 /// Introductions that a process was sent and has not received: fewer than a socket has room for.
 const UNMET_MAX: usize = 32;
 /// How long a process that had no descriptor for one is left alone.
-const HOLD_MS: Millis = 1_000;
+pub(super) const HOLD_MS: Millis = 1_000;
 /// The same when there is none here.
 const RETRY_MS: Millis = 10;
 

@@ -126,6 +126,7 @@ impl Base {
             (FromProcess::Way { seat, worker }, Some(socket)) => {
                 self.seats.open_way(number, seat, worker, socket);
             }
+            (FromProcess::MissedCertificates, _) => seat.lacks_certificates(clock::monotonic_ms()),
             (FromProcess::Missed { seat, worker }, _) => {
                 self.seats.show_again(number, seat, worker, clock::monotonic_ms());
             }
@@ -159,6 +160,26 @@ impl Base {
     /// Tells processes what they could not be told before, if it is time for that.
     pub(super) fn tell_again(&mut self, now: Millis) {
         self.seats.tell_again(now);
+        for number in 0..self.seats.len() {
+            let seat = self.seats.get_mut(number);
+            if seat.is_some_and(|seat| seat.is_to_have_certificates(now)) {
+                self.hand_certificates_to(number, now);
+            }
+        }
+    }
+
+    /// Tells a process what it shows clients of encrypted ports.
+    fn hand_certificates_to(&mut self, number: usize, now: Millis) {
+        let Some(seat) = self.seats.get_mut(number) else { return };
+        match self.certificates.file() {
+            Ok(Some(file)) => seat.tell(ToProcess::Certificates, vec![file]),
+            Ok(None) => {}
+            Err(error) => {
+                let text = "cannot hand new certificates over, it is tried again";
+                tracing::error!(worker = %seat.key(), %error, "{text}");
+                seat.lacks_certificates(now);
+            }
+        }
     }
 
     /// Watches for what there is to be seen of processes after all that they were told.
@@ -190,6 +211,10 @@ impl Master {
         // It waits there before the process is forked, which looks for it.
         if let Some(file) = base.certificates.file()? {
             link.send(&ToProcess::Certificates, vec![file])?;
+            if link.has_backlog() {
+                // It would look in vain.
+                return Err(rustix::io::Errno::TOOMANYREFS.into());
+            }
         }
         let full = || io::Error::other("every seat of BASE mode is taken by a process that ends");
         let number = base.seats.take(Seat::new(key, link)).ok_or_else(full)?;
@@ -299,36 +324,16 @@ impl Master {
     }
 
     fn hand_certificates_over(&mut self) {
-        let Some(base) = &self.base else { return };
-        let keys: Vec<_> = base.seats.keys().collect();
-        for key in keys {
-            let Some(base) = &self.base else { return };
-            match base.certificates.file() {
-                Ok(file) => {
-                    self.tell_process_with(key, ToProcess::Certificates, file.into_iter().collect())
-                }
-                Err(error) => {
-                    let text = "cannot hand new certificates over";
-                    tracing::error!(worker = %key, %error, "{text}");
-                }
-            }
-        }
+        let Some(base) = &mut self.base else { return };
+        let now = clock::monotonic_ms();
+        (0..base.seats.len()).for_each(|number| base.hand_certificates_to(number, now));
     }
 
     /// Tells one process.
     pub(super) fn tell_process(&mut self, key: ProcessKey, message: ToProcess) {
-        self.tell_process_with(key, message, Vec::new());
-    }
-
-    fn tell_process_with(
-        &mut self,
-        key: ProcessKey,
-        message: ToProcess,
-        descriptors: Vec<OwnedFd>,
-    ) {
         let Some(base) = &mut self.base else { return };
         if let Some((_, seat)) = base.seats.find(key) {
-            seat.tell(message, descriptors);
+            seat.tell(message, Vec::new());
         }
     }
 
@@ -421,6 +426,12 @@ mod tests {
         assert!(!base.seats.get(number).unwrap().link().has_backlog());
         assert!(seen(&epoll).is_empty(), "nobody waits for room");
         assert!(matches!(far.receive().unwrap(), Received::Message(ToProcess::Drain, _)));
+        // What it has missed it is told again after a while.
+        let now = clock::monotonic_ms();
+        base.on_word(number, FromProcess::MissedCertificates, Vec::new());
+        assert!(base.retry_at().is_some_and(|at| at > now && at <= now + 60_000));
+        base.tell_again(now + 60_000);
+        assert_eq!(base.retry_at(), None);
         // One that is over is not watched any more, whatever it is told.
         drop(far);
         assert_eq!(seen(&epoll).len(), 1);

@@ -10,7 +10,7 @@ use ostler_core::ids::ProcessKey;
 use ostler_shm::commons::{Commons, RELAYS};
 
 use super::SeatToken;
-use super::introductions::Introductions;
+use super::introductions::{HOLD_MS, Introductions};
 use crate::base::commons::read_books;
 use crate::control::{Channel, FromProcess, ToProcess};
 use crate::sys::epoll::{Epoll, Interest};
@@ -32,6 +32,8 @@ pub(super) struct Seat {
     /// Its session table, once it has shown that.
     board: Option<OwnedFd>,
     introductions: Introductions,
+    /// It is told then what it shows clients of encrypted ports: it could not be before.
+    certificates_at: Option<Millis>,
     /// What its link is watched for; `None`: for nothing, because it has not begun or is over.
     watched_for: Option<Interest>,
 }
@@ -60,6 +62,7 @@ impl Seat {
             datagrams: Datagrams::Unread,
             board: None,
             introductions: Introductions::default(),
+            certificates_at: None,
             watched_for: None,
         }
     }
@@ -147,7 +150,19 @@ impl Seat {
 
     /// When what it is to be told is tried again.
     pub(super) fn retry_at(&self) -> Option<Millis> {
-        [self.link.retry_at(), self.introductions.held_until()].into_iter().flatten().min()
+        let held_until = self.introductions.held_until();
+        [self.link.retry_at(), held_until, self.certificates_at].into_iter().flatten().min()
+    }
+
+    /// It could not be told what it shows clients of encrypted ports: for want of a descriptor, for
+    /// example.
+    pub(super) const fn lacks_certificates(&mut self, now: Millis) {
+        self.certificates_at = Some(now.saturating_add(HOLD_MS));
+    }
+
+    /// Whether it is time to tell it that.
+    pub(super) fn is_to_have_certificates(&mut self, now: Millis) -> bool {
+        self.certificates_at.take_if(|at| now >= *at).is_some()
     }
 }
 
