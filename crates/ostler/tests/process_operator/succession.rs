@@ -1,14 +1,20 @@
 //! Operators come to the master that is in charge.
 
 use std::net::TcpStream;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
-use ostler_testkit::{Signal, TestResult, TestServer, wait_until};
+use ostler_testkit::{Client, Signal, TestResult, TestServer, wait_until};
 
 use crate::beside;
 use crate::daemon::{Daemon, check};
 use crate::deployed::Deployed;
 use crate::operator::Operator;
+use crate::talk::Talk;
+
+/// Operators that are accepted in one turn, as many as may be connected.
+const ACCEPTED_AT_ONCE: usize = 16;
 
 #[test]
 fn operators_come_to_the_new_master() -> TestResult {
@@ -186,4 +192,102 @@ fn a_new_master_that_is_killed_leaves_no_socket() -> TestResult {
     check(!beside(&path).iter().any(hidden), format!("{:?}", beside(&path)))?;
     check(Operator::new(&path)?.done("status")?["pid"] == running.pid, "it is still there")?;
     running.stop(&deployed.place)
+}
+
+/// The word of the end comes before that of another master: there is none.
+#[test]
+fn a_server_that_ends_is_followed_by_nobody() -> TestResult {
+    let (deployed, running, mut operator) = with_operator("operator-ends-new", FAILS, "drain")?;
+    let mut client = Talk::with(Client::connect(running.address)?);
+    let gate = deployed.place.path("gate");
+    client.say(&format!("until {} served", gate.display()))?;
+    wait_until("the worker to have it", || {
+        operator.done("stats").is_ok_and(|stats| stats["packages"]["received"] == 1)
+    })?;
+    operator.done("stop")?;
+    let why = operator.refused("succeed")?;
+    check(why == "the server ends", &why)?;
+    std::fs::write(&gate, "")?;
+    client.expect("served");
+    wait_until("the server to end", || running.has_ended())
+}
+
+fn inode(path: &Path) -> Option<u64> {
+    std::fs::metadata(path).map(|found| found.ino()).ok()
+}
+
+fn stop_still(master: &Daemon) -> TestResult {
+    master.signal(Signal::STOP)?;
+    wait_until("the master to stand still", || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", master.pid));
+        stat.is_ok_and(|stat| stat.contains(") T "))
+    })
+}
+
+/// It has not heard that it is in charge: it answers whom it has, in its own time.
+#[test]
+fn a_new_master_that_was_told_to_end_is_followed_when_it_has_ended() -> TestResult {
+    let (deployed, running, mut operator) = with_operator("operator-declined", HANGS, "drain")?;
+    let (path, hang) = (deployed.place.path("operator"), deployed.place.path("trouble"));
+    std::fs::write(&hang, "")?;
+    running.signal(Signal::USR2)?;
+    deployed.wait_for_pid("the new master to have the pid file", |pid| pid != running.pid)?;
+    let (new, before) = (deployed.place.daemon_at(running.address)?, inode(&path));
+    stop_still(&running)?;
+    std::fs::remove_file(&hang)?;
+    wait_until("the new master to have the path", || inode(&path) != before)?;
+    let mut newcomer = Talk::with(Client::connect(running.address)?);
+    let rest = deployed.place.path("rest");
+    newcomer.say(&format!("until {} rested", rest.display()))?;
+    let mut of_new = Operator::new(&path)?;
+    wait_until("the new one to have it", || {
+        of_new.done("stats").is_ok_and(|stats| stats["packages"]["received"] == 1)
+    })?;
+    of_new.done("stop")?;
+    running.signal(Signal::CONT)?;
+    wait_until("the old one to know", || {
+        let why = operator.refused("succeed").unwrap_or_default();
+        why == format!("a new master was told to end, process {}: ask when it has ended", new.pid)
+    })?;
+    std::fs::write(&rest, "")?;
+    newcomer.expect("rested");
+    drop((newcomer, of_new));
+    deployed.wait_for_another("did not take over, this one goes on", 0)?;
+    let answer = operator.done("succeed")?;
+    deployed.wait_left(&running)?;
+    let last = deployed.place.daemon_at(running.address)?;
+    check(answer["pid"] == last.pid, answer.to_string())?;
+    last.stop(&deployed.place)
+}
+
+/// Whoever has connected before the new master has the path is answered by the old one, also those
+/// who are too many to be accepted at once.
+#[test]
+fn operators_who_wait_to_be_accepted_are_answered_by_the_master_that_is_left() -> TestResult {
+    let (deployed, running, operator) = with_operator("operator-waits-left", HANGS, "drain")?;
+    let (path, hang) = (deployed.place.path("operator"), deployed.place.path("trouble"));
+    drop(operator);
+    let mut stays = Talk::with(Client::connect(running.address)?);
+    stays.expect_answer("echo x", "x")?;
+    std::fs::write(&hang, "")?;
+    running.signal(Signal::USR2)?;
+    deployed.wait_for_pid("the new master to have the pid file", |pid| pid != running.pid)?;
+    let new = deployed.place.daemon_at(running.address)?;
+    let before = inode(&path);
+    stop_still(&running)?;
+    let mut waiting = Vec::new();
+    for _ in 0..ACCEPTED_AT_ONCE + 1 {
+        let mut operator = Operator::new(&path)?;
+        operator.say(b"status\n")?;
+        waiting.push(operator);
+    }
+    std::fs::remove_file(&hang)?;
+    wait_until("the new master to have the path", || inode(&path) != before)?;
+    running.signal(Signal::CONT)?;
+    deployed.place.wait_for_log("nobody is accepted here any more")?;
+    let answer = waiting.pop().unwrap().answer()?.unwrap_or_default();
+    check(answer["result"]["pid"] == running.pid, answer.to_string())?;
+    drop((stays, waiting));
+    deployed.wait_left(&running)?;
+    new.stop(&deployed.place)
 }
