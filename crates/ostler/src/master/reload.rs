@@ -149,6 +149,10 @@ impl Master {
     pub(super) fn on_reload_finished(&mut self, outcome: ReloadOutcome, why: ShortText) {
         let parts = std::mem::take(&mut self.reloads.parts);
         let slots: Vec<_> = parts.iter().flat_map(ReloadPart::slots).collect();
+        if !self.reloads.requests.is_running() {
+            // It has never begun, and who has asked is answered.
+            self.read_certificates_that_waited();
+        }
         let answered = self.reloads.end(outcome);
         report(outcome, why, &slots, &names_of(&answered));
         let tickets = tickets_of(&answered);
