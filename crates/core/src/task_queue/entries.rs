@@ -10,6 +10,8 @@ use crate::Nanos;
 pub(super) const NOT_WRITTEN: u64 = u64::MAX;
 /// So many done tasks may stand behind one that is not done before that one is put aside.
 const DONE_MAX: usize = 64;
+/// The same; in tests so few that random events come there.
+const PUT_ASIDE_BEHIND: usize = if cfg!(test) { 2 } else { DONE_MAX };
 
 /// A task that was given to a worker.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +33,8 @@ pub(super) struct Entries {
     slow: Vec<(u64, Entry)>,
     /// How many of `slow` are done; they leave when they are more than half.
     slow_done: usize,
+    /// How many of `slow` are neither done nor known to be deferred.
+    slow_running: usize,
     /// The others; done ones between them.
     listed: VecDeque<Entry>,
     /// Number of the first of `listed`.
@@ -49,6 +53,7 @@ impl Default for Entries {
         Self {
             slow: Vec::new(),
             slow_done: 0,
+            slow_running: 0,
             listed: VecDeque::new(),
             first_seq: 1,
             done: 0,
@@ -103,6 +108,7 @@ impl Entries {
             return Some(finished);
         }
         self.slow_done += 1;
+        self.slow_running -= usize::from(!finished.is_deferred);
         if 2 * self.slow_done > self.slow.len() {
             self.slow.retain(|(_, entry)| !entry.is_done);
             self.slow_done = 0;
@@ -114,12 +120,13 @@ impl Entries {
     /// started long ago (tasks start in order): it is put aside.
     fn forget_done(&mut self) {
         while let Some(front) = self.listed.front().copied()
-            && (front.is_done || self.done >= DONE_MAX)
+            && (front.is_done || self.done >= PUT_ASIDE_BEHIND)
         {
             self.listed.pop_front();
             if front.is_done {
                 self.done -= 1;
             } else {
+                self.slow_running += usize::from(!front.is_deferred);
                 self.slow.push((self.first_seq, front));
             }
             self.first_seq += 1;
@@ -147,6 +154,7 @@ impl Entries {
         }
         while let Some((_, entry)) = self.slow.pop() {
             if !entry.is_done {
+                self.slow_running -= usize::from(!entry.is_deferred);
                 return Some(entry);
             }
             self.slow_done -= 1;
@@ -157,18 +165,34 @@ impl Entries {
     /// The callbacks of all below this position are over: those that are not done were deferred.
     /// Answers how many.
     pub(super) fn defer_below(&mut self, freed: u64) -> u32 {
+        let mut deferred = self.defer_slow(freed);
         if freed <= self.freed {
-            return 0;
+            return deferred;
         }
         let first = self.listed.partition_point(|entry| entry.position < self.freed);
         self.freed = freed;
-        let mut deferred = 0;
         for entry in self.listed.range_mut(first..).take_while(|entry| entry.position < freed) {
             if !entry.is_done && !entry.is_deferred {
                 entry.is_deferred = true;
                 deferred += 1;
             }
         }
+        deferred
+    }
+
+    /// The same of those that were put aside before it was known that their callbacks are over.
+    fn defer_slow(&mut self, freed: u64) -> u32 {
+        if self.slow_running == 0 {
+            return 0;
+        }
+        let mut deferred = 0;
+        for (_, entry) in &mut self.slow {
+            if !entry.is_done && !entry.is_deferred && entry.position < freed {
+                entry.is_deferred = true;
+                deferred += 1;
+            }
+        }
+        self.slow_running -= deferred as usize;
         deferred
     }
 

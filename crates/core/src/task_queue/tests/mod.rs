@@ -319,6 +319,54 @@ fn who_has_only_deferred_tasks_takes_those_that_wait_elsewhere() {
     assert_eq!(queue.recall_candidate(taken), None, "nothing stands before it");
 }
 
+/// Many behind the first task are over before anybody hears that its callback is.
+fn first_put_aside() -> TaskQueue<u32> {
+    let settings = TaskQueueSettings {
+        prefetch_ns: 100_000,
+        prefetch_tasks: 100,
+        ..settings(TaskCrashPolicy::Fail)
+    };
+    let mut queue = TaskQueue::new(settings);
+    queue.worker_serves(lane(0), Slot(0));
+    queue.set_work(lane(0), 1_000);
+    (1..=70).for_each(|number| ask(&mut queue, number, wanting()));
+    assert_eq!(gifts(&mut queue, 0).len(), 70);
+    for seq in 2..=70 {
+        queue.finish(lane(0), seq, ALL).unwrap();
+    }
+    assert!(queue.awaits_freed(lane(0)), "its callback may run still");
+    queue
+}
+
+#[test]
+fn a_task_that_was_put_aside_is_deferred_all_the_same() {
+    let mut queue = first_put_aside();
+    queue.freed(lane(0), 71 * 64);
+    assert!(!queue.awaits_freed(lane(0)));
+    queue.set_work(lane(0), 1_000_000_000);
+    (71..=72).for_each(|number| ask(&mut queue, number, wanting()));
+    assert_eq!(gifts(&mut queue, 0), [(0, 71)], "it has room for one");
+    queue.finish(lane(0), 1, ALL).unwrap();
+    queue.finish(lane(0), 71, ALL).unwrap();
+    assert_eq!(gifts(&mut queue, 0), [(0, 72)]);
+    queue.finish(lane(0), 72, ALL).unwrap();
+    assert!(queue.is_idle());
+}
+
+#[test]
+fn a_task_that_was_put_aside_in_its_callback_is_in_hand() {
+    let mut queue = first_put_aside();
+    queue.freed(lane(0), 64);
+    assert!(queue.awaits_freed(lane(0)));
+    queue.finish(lane(0), 1, ALL).unwrap();
+    queue.freed(lane(0), 71 * 64);
+    assert!(!queue.awaits_freed(lane(0)) && queue.is_idle());
+    let mut queue = first_put_aside();
+    let mut over = Vec::new();
+    queue.worker_died(lane(0), ALL, false, &mut over);
+    assert!(queue.is_idle() && over.len() == 1);
+}
+
 #[test]
 fn a_leaving_worker_gives_back_and_gets_nothing_more() {
     let mut queue = queue(TaskCrashPolicy::Fail, 1);

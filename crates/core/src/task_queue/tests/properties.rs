@@ -22,8 +22,11 @@ enum Step {
     Start(usize),
     /// A worker finishes its started task, with so many results.
     Finish(usize, u8),
-    /// The callback of a worker's started task returns without an end.
-    Defer(usize),
+    /// The callback of a worker's started task returns without an end; whether that is heard of at
+    /// once.
+    Defer(usize, bool),
+    /// It is heard of how many callbacks of a worker are over.
+    Hear(usize),
     /// A deferred task is over.
     FinishDeferred(usize),
     Expose(usize),
@@ -44,7 +47,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => prop::bool::weighted(0.1).prop_map(|no_room| Step::Give { no_room }),
         5 => worker().prop_map(Step::Start),
         5 => (worker(), 0_u8..3).prop_map(|(worker, results)| Step::Finish(worker, results)),
-        2 => worker().prop_map(Step::Defer),
+        2 => (worker(), any::<bool>()).prop_map(|(worker, heard)| Step::Defer(worker, heard)),
+        1 => worker().prop_map(Step::Hear),
         2 => worker().prop_map(Step::FinishDeferred),
         1 => worker().prop_map(Step::Expose),
         1 => worker().prop_map(Step::Recall),
@@ -60,6 +64,9 @@ struct Fake {
     slot: u16,
     given: VecDeque<(u64, u32)>,
     deferred: Vec<(u64, u32)>,
+    /// The last whose callback is over, and of which that was heard.
+    called: u64,
+    heard: u64,
     started: usize,
     /// Starts begin at the first of its numbers.
     positions: u64,
@@ -168,6 +175,7 @@ impl World {
         }
         fake.given.pop_front();
         fake.started -= 1;
+        fake.called = seq;
         for _ in 0..results {
             let result = self.queue.result(lane(number), seq, positions).unwrap();
             assert_eq!(result.asked, asked(body.into()));
@@ -177,14 +185,23 @@ impl World {
         self.end(body);
     }
 
-    fn defer(&mut self, number: u32) {
+    fn defer(&mut self, number: u32, is_heard: bool) {
         let fake = self.fakes.get_mut(&number).unwrap();
         if fake.started > 0 {
             let (seq, body) = fake.given.pop_front().unwrap();
             fake.started -= 1;
             fake.deferred.push((seq, body));
-            self.queue.freed(lane(number), seq * 64 + 1);
+            fake.called = seq;
+            if is_heard {
+                self.hear(number);
+            }
         }
+    }
+
+    fn hear(&mut self, number: u32) {
+        let fake = self.fakes.get_mut(&number).unwrap();
+        fake.heard = fake.called;
+        self.queue.freed(lane(number), fake.called * 64 + 1);
     }
 
     fn finish_deferred(&mut self, number: u32) {
@@ -248,6 +265,11 @@ impl World {
         let has = |fake: &Fake| fake.given.len() + fake.deferred.len();
         let in_hand: usize = self.fakes.values().map(has).sum();
         assert!(in_hand <= self.open.len());
+        for (number, fake) in &self.fakes {
+            let unheard = fake.deferred.iter().filter(|(seq, _)| *seq > fake.heard).count();
+            let is_busy = fake.given.len() + unheard > 0;
+            assert_eq!(self.queue.awaits_freed(lane(*number)), is_busy, "{number}");
+        }
     }
 
     /// Whoever is left is run to the end: no task is forgotten.
@@ -282,7 +304,8 @@ proptest! {
                 Step::Give { no_room } => world.give(no_room),
                 Step::Start(pick) => world.start(world.pick(pick)),
                 Step::Finish(pick, results) => world.finish(world.pick(pick), results),
-                Step::Defer(pick) => world.defer(world.pick(pick)),
+                Step::Defer(pick, is_heard) => world.defer(world.pick(pick), is_heard),
+                Step::Hear(pick) => world.hear(world.pick(pick)),
                 Step::FinishDeferred(pick) => world.finish_deferred(world.pick(pick)),
                 Step::Expose(pick) => world.expose(world.pick(pick)),
                 Step::Recall(pick) => world.recall(world.pick(pick), false),
