@@ -143,6 +143,12 @@ impl TaskWorker {
         self.deferred += deferred;
     }
 
+    /// Whether something may wait behind something else: also behind what goes on after a callback,
+    /// which may block the worker.
+    const fn has_a_queue(&self) -> bool {
+        self.in_hand > 0 && self.in_hand + self.deferred > 1 && !self.is_leaving
+    }
+
     /// Whether a callback runs here or is to come: what says that it is over matters.
     pub(super) const fn is_busy(&self) -> bool {
         self.in_hand > 0
@@ -227,8 +233,7 @@ impl Workers {
             return None;
         }
         let of = |(index, place): (usize, &Option<TaskWorker>)| {
-            let worker =
-                place.as_ref().filter(|worker| worker.in_hand > 1 && !worker.is_leaving)?;
+            let worker = place.as_ref().filter(|worker| worker.has_a_queue())?;
             let lane = LaneSlot(index as u32);
             // Neither one whose parts are on their way, nor one that is for this worker alone: what
             // stands behind that may go elsewhere.

@@ -316,6 +316,9 @@ fn who_has_only_deferred_tasks_takes_those_that_wait_elsewhere() {
     queue.freed(lane(0), 129);
     assert_eq!(queue.recall_candidate(taken), Some((lane(1), 1_000_005)));
     queue.freed(lane(1), 65);
+    let deferred = queue.recall_candidate(taken);
+    assert_eq!(deferred, Some((lane(1), 1_000_005)), "what was deferred may block its worker");
+    queue.finish(lane(1), 1, 65).unwrap();
     assert_eq!(queue.recall_candidate(taken), None, "nothing stands before it");
 }
 
@@ -365,6 +368,22 @@ fn a_task_that_was_put_aside_in_its_callback_is_in_hand() {
     let mut over = Vec::new();
     queue.worker_died(lane(0), ALL, false, &mut over);
     assert!(queue.is_idle() && over.len() == 1);
+}
+
+/// What goes on behind a callback may block its worker, and what was given then waits for that.
+#[test]
+fn what_waits_behind_a_deferred_task_is_taken_back_too() {
+    let mut queue = queue(TaskCrashPolicy::Fail, 1);
+    ask(&mut queue, 0, wanting());
+    assert_eq!(gifts(&mut queue, 0), [(0, 0)]);
+    queue.freed(lane(0), 65);
+    ask(&mut queue, 1, wanting());
+    assert_eq!(gifts(&mut queue, 5), [(0, 1)]);
+    queue.worker_serves(lane(1), Slot(1));
+    assert_eq!(queue.recall_candidate(|_| 65), Some((lane(0), 1_000_005)));
+    queue.recalled(lane(0), 65);
+    assert_eq!(gifts(&mut queue, 6), [(1, 1)]);
+    assert_eq!(queue.recall_candidate(|_| 65), None, "it has nothing else");
 }
 
 #[test]
