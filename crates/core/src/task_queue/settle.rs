@@ -61,12 +61,14 @@ impl<B> TaskQueue<B> {
             self.recalled(lane, first);
         }
         let Some(mut worker) = self.workers.remove(lane) else { return };
-        let end = if worker.is_late() { TaskEnd::PastDeadline } else { TaskEnd::WorkerDied };
-        while let Some(task) = worker.take_any() {
+        while let Some((task, is_deferred)) = worker.take_any() {
+            // What is late is a callback that runs.
+            let is_late = worker.is_late() && !is_deferred;
+            let end = if is_late { TaskEnd::PastDeadline } else { TaskEnd::WorkerDied };
             if !is_condemned && self.run_again(task) {
                 continue;
             }
-            if !is_condemned && end == TaskEnd::WorkerDied && self.is_for_next_server(task) {
+            if !is_condemned && !is_late && self.is_for_next_server(task) {
                 self.leave_to_next(task, over);
             } else {
                 self.give_up(task, end, over);

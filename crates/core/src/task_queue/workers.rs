@@ -121,10 +121,11 @@ impl TaskWorker {
         Some(task)
     }
 
-    /// Takes what it has in hand or has deferred, the newest first.
-    pub(super) fn take_any(&mut self) -> Option<TaskId> {
-        let newest = self.entries.take_any();
-        self.leaves(newest)
+    /// Takes what it has in hand or has deferred, the newest first; whether its callback is over.
+    pub(super) fn take_any(&mut self) -> Option<(TaskId, bool)> {
+        let newest = self.entries.take_any()?;
+        self.leaves(Some(newest));
+        Some((newest.task, newest.is_deferred))
     }
 
     /// A task that is not done leaves.

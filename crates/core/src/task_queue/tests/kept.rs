@@ -65,6 +65,33 @@ fn a_kept_task_that_is_in_hand_when_the_server_ends_is_left_to_the_next() {
     }
 }
 
+/// It was not late: that was the one whose callback ran.
+#[test]
+fn a_deferred_task_does_not_end_of_the_deadline_of_another_one() {
+    let after = |is_ending: bool| {
+        let mut queue = queue(TaskCrashPolicy::Fail, 1);
+        for number in 1..=2_u32 {
+            let id = hold(&mut queue, number);
+            queue.is_kept(id, number.into(), 0);
+            assert_eq!(gifts(&mut queue, 0), [(0, number)]);
+            if number == 1 {
+                queue.freed(lane(0), 65);
+            }
+        }
+        if is_ending {
+            queue.server_ends();
+        }
+        queue.set_late(lane(0), true);
+        let mut over = Vec::new();
+        queue.worker_died(lane(0), ALL, false, &mut over);
+        let told: Vec<_> = over.into_iter().map(|settled| (settled.body, settled.told)).collect();
+        (told, queue.take_settled())
+    };
+    let (died, late) = (Some(TaskEnd::WorkerDied), Some(TaskEnd::PastDeadline));
+    assert_eq!(after(false), (vec![(2, late), (1, died)], vec![2, 1]));
+    assert_eq!(after(true), (vec![(2, late), (1, None)], vec![2]));
+}
+
 #[test]
 fn what_an_earlier_server_left_is_run_beyond_every_bound_and_nobody_waits_for_it() {
     let settings = TaskQueueSettings { tasks_max: 1, ..settings(TaskCrashPolicy::Fail) };
