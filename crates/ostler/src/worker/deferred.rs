@@ -8,6 +8,8 @@
 //! (`answer_order = kept`): they are deferred from the start, without a token, and all that they
 //! cause is held until the earlier ones are finished.
 
+mod held;
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -15,21 +17,13 @@ use std::rc::Rc;
 use ostler_core::answer_turns::{AnswerTurns, Ended};
 use ostler_core::ids::PortId;
 use ostler_core::invariant;
-use ostler_shm::record::HEADER_SIZE;
 
 use super::context::WorkerContext;
 use super::leaving::{Holder, HolderId};
 use super::output::Output;
 use super::owned_output::{NO_SESSION, OwnedOutput};
 use super::running::RunningDelivery;
-use crate::api::message_error::MessageErrorKind;
 use crate::api::send_error::{SendError, SendErrorKind};
-
-/// What is held back for an output: its bytes and a header, so that many small ones are bounded
-/// too.
-const fn cost(output: Output<'_>) -> usize {
-    HEADER_SIZE + output.len()
-}
 
 /// The token of a delivery that was deferred.
 pub(crate) struct DeferredDelivery {
@@ -172,37 +166,6 @@ impl Drop for DeferredDelivery {
         if self.context.running.delivery().is_none() {
             self.context.settle_deferred();
         }
-    }
-}
-
-impl Deferral {
-    /// Whether the options allow to hold one output more. There is always room for a close: it is
-    /// small, and nothing of its session follows.
-    fn has_room_for(&self, output: Output<'_>, context: &WorkerContext) -> bool {
-        matches!(output, Output::Close(_))
-            || self.held_bytes + cost(output) <= context.settings.redeliver_output_bytes
-    }
-
-    /// Holds an output until the delivery has its turn, as much as the options allow.
-    fn hold_for_turn(
-        &mut self,
-        session: u64,
-        output: Output<'_>,
-        context: &WorkerContext,
-    ) -> Result<(), SendError> {
-        if self.held_bytes == 0 || self.has_room_for(output, context) {
-            self.hold(session, output, context);
-            return Ok(());
-        }
-        Err(SendError::new(SendErrorKind::Full))
-    }
-
-    fn hold(&mut self, session: u64, output: Output<'_>, context: &WorkerContext) {
-        if let Output::Close(reset) = output {
-            context.sessions.note_held_close(session, reset, self.current.as_cause());
-        }
-        self.held_bytes += cost(output);
-        self.held.push(OwnedOutput::new(session, output));
     }
 }
 
@@ -381,40 +344,16 @@ impl WorkerContext {
         }
     }
 
-    /// Exposes a deferred delivery and publishes what it holds. No transaction is open.
+    /// Exposes a deferred delivery and publishes what it holds, unless it waits for its turn: then
+    /// earlier ones come first. No transaction is open.
     fn show(&self, deferral: &mut Deferral) {
         if !deferral.current.exposed {
             self.sender.publish_early(Some(&mut deferral.current));
         }
-        self.append_held(deferral);
-        self.sender.publish();
-    }
-
-    /// Appends what a deferred delivery holds. It was promised to the caller: a session for which
-    /// it finds no room is reset, in the same transaction, because it must not go on as if it had
-    /// been sent.
-    fn append_held(&self, deferral: &mut Deferral) {
-        deferral.held_bytes = 0;
-        for held in std::mem::take(&mut deferral.held) {
-            let (session, output) = held.parts();
-            if let Err(error) = self.append_output(session, output, Some(&mut deferral.current)) {
-                if self.complaints.output_lost.admits() {
-                    let text = "a deferred output found no room: its session is closed";
-                    tracing::warn!(session, %error, "{text}");
-                }
-                match output {
-                    Output::Task(task) => self.tasks.lost(task.number),
-                    Output::Message(message) => {
-                        self.park_failure(message.head.number, MessageErrorKind::LaneFull);
-                    }
-                    _ => {}
-                }
-                if !output.is_of_session() {
-                    continue; // nobody answers for it
-                }
-                self.append_close(session, true, Some(&mut deferral.current));
-            }
+        if !deferral.waits {
+            self.append_held(deferral);
         }
+        self.sender.publish();
     }
 
     /// A deferred delivery causes no more outputs.
