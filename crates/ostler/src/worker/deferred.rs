@@ -46,6 +46,9 @@ pub(crate) struct Deferral {
     tokens: usize,
     /// An earlier delivery of its session is not finished: nothing of it may be published.
     waits: bool,
+    /// Its callback has sent something while it waited: that is seen as soon as it has its turn,
+    /// because its token may be waiting for what follows.
+    shows_at_turn: bool,
     /// Its token is gone.
     is_over: bool,
     /// It waits for the end of the running callback.
@@ -302,6 +305,7 @@ impl WorkerContext {
             held_bytes: 0,
             tokens: 0,
             waits: false,
+            shows_at_turn: false,
             is_over: false,
             is_queued: false,
         }));
@@ -325,6 +329,7 @@ impl WorkerContext {
     ) -> Option<Result<(), SendError>> {
         let held = self.running.with_deferral(|deferral| {
             let mut deferral = deferral.borrow_mut();
+            deferral.shows_at_turn |= deferral.waits;
             deferral.waits.then(|| deferral.hold_for_turn(session, output, self))
         });
         held.flatten()
@@ -396,7 +401,8 @@ impl WorkerContext {
         let Some(turn) = ended.turn else { return };
         let mut turn = turn.borrow_mut();
         turn.waits = false;
-        if turn.current.exposed || turn.held_bytes > self.settings.redeliver_output_bytes {
+        let holds_too_much = turn.held_bytes > self.settings.redeliver_output_bytes;
+        if turn.current.exposed || turn.shows_at_turn || holds_too_much {
             self.show(&mut turn);
         }
     }
@@ -406,3 +412,6 @@ impl WorkerContext {
         self.finish(&deferral.current, false);
     }
 }
+
+#[cfg(test)]
+mod tests;
