@@ -144,7 +144,7 @@ impl Tasks {
                 Ok(true) => {}
                 Ok(false) => {
                     destination.set_answers_wait(AnswersOf::Tasks, true);
-                    self.waiting.insert(lane, WaitingAnswers::new(answer));
+                    self.waiting.insert(lane, WaitingAnswers::new(destination.key(), answer));
                 }
                 Err(violation) => {
                     self.unheard(&answer, memory);

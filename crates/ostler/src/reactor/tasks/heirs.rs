@@ -12,7 +12,7 @@ use crate::reactor::destination::{Destination, Destinations};
 
 /// Most answers that wait for the successor of one process; what is more is nobody's. Their bytes
 /// are charged to the memory budget besides.
-const ORPHANS_MAX: usize = 10_000;
+pub(super) const ORPHANS_MAX: usize = 10_000;
 
 /// Where the processes of a slot follow each other.
 type Place = (ProcessKind, Slot);
