@@ -258,8 +258,11 @@ impl WorkerContext {
             let left = time_left(until);
             let problem = match self.take_results(&mut waited) {
                 Err(error) => Some(error),
+                // Also if there is more: others may be told of results for ever.
+                Ok(_) if left.is_zero() && waited.iter().any(Waited::is_open) => {
+                    Some(TaskErrorKind::TimedOut.into())
+                }
                 Ok(true) => continue,
-                Ok(false) if left.is_zero() => Some(TaskErrorKind::TimedOut.into()),
                 Ok(false) => {
                     let slept = self.sleep_for_answer(left);
                     slept.err().map(|error| TaskErrorKind::CannotWait(error.kind()).into())

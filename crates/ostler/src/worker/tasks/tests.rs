@@ -2,6 +2,7 @@
 
 use super::super::port::AnswerBytes;
 use super::*;
+use crate::reactor::Reactor;
 use crate::test::TestServer;
 use crate::{Handler, Package, Server, Session};
 
@@ -28,6 +29,8 @@ fn a_wait_without_limit_has_time_left() {
 struct AsksMany {
     asked: usize,
     full: usize,
+    /// Refused although it would have waited for as long as it takes.
+    waited: usize,
     told: usize,
 }
 
@@ -43,6 +46,8 @@ impl Handler for AsksMany {
                 Err(error) => self.full += usize::from(error.is_full()),
             }
         }
+        let waited = worker.task(b"y").wait(Duration::MAX);
+        self.waited += usize::from(waited.is_err_and(|error| error.is_full()));
         Ok(())
     }
 }
@@ -59,10 +64,30 @@ fn an_asker_hears_of_the_end_of_every_task_that_it_could_ask() {
         server.run_until(|many| {
             many.asked + many.full == round * 3_000 && many.told + 1 == many.asked
         });
-        let counts = server.handler(|many| (many.asked, many.full));
+        let counts = server.handler(|many| (many.asked, many.full, many.waited));
         let asked = round * (1 + ENDS_BEYOND_TASKS_MAX) + 1 - round;
-        assert_eq!(counts, (asked, round * 3_000 - asked));
+        assert_eq!(counts, (asked, round * 3_000 - asked, round));
     }
+}
+
+/// A task worker that tells one result after another of a task keeps nobody who waits for another
+/// task beyond its time.
+#[test]
+fn who_has_no_time_left_does_not_go_on_with_what_others_are_told() {
+    let builder = Server::builder().set("task_workers", 1).set("task_queue_max", 1);
+    let server = TestServer::start(builder, |_| AsksMany::default()).unwrap();
+    server.with_local(|local| {
+        let context = &local.context;
+        let server = || Some(Asker::Handler(HandlerId::Server));
+        for _ in 0..5 {
+            context.ask_task(TermsBlock::default(), b"x", server()).unwrap();
+        }
+        let mut events = Reactor::events();
+        local.reactor.borrow_mut().wait_and_turn(&mut events, Some(Duration::ZERO)).unwrap();
+        let waited = context.wait_for_tasks(TermsBlock::default(), &[b"y"], Duration::ZERO);
+        assert!(waited[0].as_ref().is_err_and(|error| error.is_timed_out()), "{waited:?}");
+        assert_eq!(context.tasks.parked.borrow().len(), 1, "there are four refusals");
+    });
 }
 
 #[test]
