@@ -116,10 +116,7 @@ impl Reactor {
             return;
         }
         if !destination.is_condemned() {
-            self.clients.groups.serve_all();
-            self.clients.go_on_with_casts();
-            self.consume(slot);
-            self.clients.groups.begin_turn();
+            self.consume_last(slot);
         }
         let started = self.destinations.get_mut(slot).map(Destination::started_below);
         let first = match started {
@@ -149,6 +146,14 @@ impl Reactor {
         destination.unwatch(&self.clients.epoll);
     }
 
+    /// Everything that a worker has committed, which commits nothing more.
+    fn consume_last(&mut self, slot: LaneSlot) {
+        self.clients.groups.serve_all();
+        self.clients.go_on_with_casts();
+        self.consume(slot);
+        self.clients.groups.begin_turn();
+    }
+
     /// What a worker has begun and nobody will end. Its place is free for another one.
     fn drop_rest_of(&mut self, slot: LaneSlot, destination: &Destination, first: u64) {
         self.clients.drop_datagram_parts(slot);
@@ -164,12 +169,16 @@ impl Reactor {
 
     /// A worker that was never forked or is gone. One whose pidfd is here is settled when that is
     /// readable; one without has never served here ([`Reactor::serve`]), so that no delivery is to
-    /// be settled. It may have written all the same.
+    /// be settled. It may have written all the same, at its start: that is consumed.
     pub(super) fn release(&mut self, key: ProcessKey) {
         // Its pidfd may have told before.
         let Some(slot) = self.destinations.find(key) else { return };
-        if self.destinations.get(slot).is_some_and(Destination::is_watched) {
+        let Some(destination) = self.destinations.get(slot) else { return };
+        if destination.is_watched() {
             return;
+        }
+        if !destination.is_condemned() {
+            self.consume_last(slot);
         }
         let started = self.destinations.get_mut(slot).map(Destination::started_below);
         let first = started.and_then(Result::ok).unwrap_or(u64::MAX);
@@ -204,11 +213,16 @@ impl Reactor {
 
 #[cfg(test)]
 mod tests {
+    use ostler_shm::lane::{MasterMemory, WorkerMemory};
+    use ostler_shm::outbox::{Committer, Outbox};
+    use ostler_shm::record::{Header, RecordKind};
+    use ostler_shm::task_terms::TermsBlock;
+
     use super::*;
     use crate::options::Options;
     use crate::reactor::tests::{KEY, booting};
     use crate::sys::pidfd::PidFd;
-    use crate::sys::process;
+    use crate::sys::{control_socket, eventfd, process};
 
     fn reactor() -> Reactor {
         booting(&Options { workers: 1, reactors: 1, max_connections: 4, ..Options::default() })
@@ -248,6 +262,43 @@ mod tests {
         assert!(matches!(reports.as_slice(), [FromReactor::Condemned(KEY, _)]), "{reports:?}");
         reactor.release(KEY);
         assert_eq!(reactor.destinations.find(KEY), None);
+    }
+
+    /// It asks a task at its start and dies, and nobody has seen that before it is reaped.
+    #[test]
+    fn what_a_worker_has_committed_that_never_served_is_heard() {
+        let options = Options { task_workers: 1, workers: 1, reactors: 1, ..Options::default() };
+        for is_condemned in [false, true] {
+            let mut reactor = booting(&options);
+            let key = ProcessKey::event(0, 2);
+            let memory = MasterMemory::create(options.lane_sizes(), 0, 2).unwrap();
+            let (file_link, _) = control_socket::pair().unwrap();
+            let (bell, own_bell) = (eventfd::create().unwrap(), eventfd::create().unwrap());
+            let lane = Lane::new(key, memory.lane(0).unwrap(), bell, own_bell, file_link);
+            reactor.add_lane(key, lane);
+            let worker = WorkerMemory::open(memory.down_fd(), memory.up_fd()).unwrap();
+            ask_task(&worker);
+            if is_condemned {
+                reactor.condemn_key(key);
+            }
+            reactor.release(key);
+            assert_eq!(reactor.destinations.find(key), None);
+            let asked = reactor.clients.tasks.as_ref().map(|tasks| tasks.counts().asked);
+            assert_eq!(asked, Some(u64::from(!is_condemned)));
+        }
+    }
+
+    fn ask_task(worker: &WorkerMemory) {
+        let lane = worker.lane(0).unwrap();
+        let (mut outbox, mut committer) = (Outbox::default(), Committer::default());
+        let kind = RecordKind::AskTask as u8;
+        let stamp = committer.open_transaction();
+        let task = [&*TermsBlock::default().to_bytes(), b"task"].concat();
+        let total = task.len() as u32;
+        let header = Header { kind, subject: 1, stamp, total, ..Header::default() };
+        outbox.append(lane.down(), &lane.outputs, header, &[&task]).unwrap();
+        Committer::store_written(&mut outbox, lane.up());
+        committer.commit(worker.process().unwrap());
     }
 
     #[test]
