@@ -339,16 +339,43 @@ impl WorkerContext {
 
 #[cfg(test)]
 mod tests {
+    use ostler_shm::record::{Header, RecordKind};
+
+    use super::super::messages::Arrived;
     use super::*;
+    use crate::test::TestServer;
+    use crate::{Handler, Outcome, Package, Server, Session};
+
+    struct Nothing;
+
+    impl Handler for Nothing {
+        fn on_receive(&mut self, _: &Worker, _: &Session, _: &Package) -> Outcome {
+            Ok(())
+        }
+    }
 
     #[test]
     fn who_was_not_called_answers_nothing() {
-        let calls = Calls::default();
-        let called = ProcessKey::event(1, 0);
-        calls.open.borrow_mut().insert(7, (called, Caller::Waits(None)));
-        assert!(calls.is_of_another(7, ProcessKey::event(2, 1)));
-        assert!(!calls.is_of_another(7, ProcessKey::event(1, 3)), "whoever lives there");
-        assert!(!calls.is_of_another(8, ProcessKey::event(2, 1)), "nobody waits for it any more");
+        let server = TestServer::start(Server::builder(), |_| Nothing).unwrap();
+        server.with_local(|local| {
+            let (context, called) = (&local.context, ProcessKey::event(1, 0));
+            context.calls.open.borrow_mut().insert(7, (called, Caller::Waits(None)));
+            let arrives = |sender: ProcessKey, call: u64| {
+                let port = MessageForm::Reply.code(None);
+                let header = Header { cause: sender.pack(), port, ..Header::default() };
+                let reply = [&reply_front(ReplyStatus::Done, call)[..], b"sum"].concat();
+                context.park(RecordKind::Message, &header, reply);
+                context.take_arrived().unwrap()
+            };
+            let arrived = arrives(ProcessKey::event(2, 1), 7);
+            assert!(matches!(arrived, Arrived::Skipped), "{arrived:?}");
+            assert!(context.calls.is_open(7) && !context.calls.is_answered(7));
+            let arrived = arrives(ProcessKey::event(2, 1), 8);
+            assert!(matches!(arrived, Arrived::Reply(_)), "nobody waits for it: {arrived:?}");
+            let arrived = arrives(ProcessKey::event(1, 3), 7);
+            assert!(matches!(arrived, Arrived::Reply(_)), "whoever lives there: {arrived:?}");
+            assert!(context.calls.is_answered(7));
+        });
     }
 
     #[test]
