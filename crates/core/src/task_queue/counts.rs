@@ -16,7 +16,7 @@ pub struct TaskCounts {
     pub finished: u64,
     /// Their workers ended, and their askers were to be told.
     pub failed: u64,
-    /// Their workers ended, and nobody was told.
+    /// Their workers ended, and nobody was called back.
     pub dropped: u64,
     /// They were left when the server ended.
     pub left: u64,

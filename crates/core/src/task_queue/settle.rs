@@ -9,7 +9,8 @@ use crate::ids::LaneSlot;
 pub struct Settled<B> {
     /// Who has asked, and what the asker calls it.
     pub asked: Asked,
-    /// What the asker is told, if it is.
+    /// What the asker is told, if it wants to know the end. With [`TaskCrashPolicy::Drop`] it waits
+    /// no longer, and tells nobody.
     pub told: Option<TaskEnd>,
     /// Its body.
     pub body: B,
@@ -94,23 +95,23 @@ impl<B> TaskQueue<B> {
         self.is_ending && self.tasks.get(id).is_some_and(|task| task.kept_as.is_some())
     }
 
-    /// It is not over, so that nobody is told and it stays where it is kept.
+    /// It is not over, and stays where it is kept. Its asker ends with the server.
     fn leave_to_next(&mut self, id: TaskId, over: &mut Vec<Settled<B>>) {
         let Some(task) = self.tasks.remove(id) else { return };
         self.counts.left += 1;
-        over.push(Settled { asked: task.asked, told: None, body: task.body });
+        let told = Some(TaskEnd::ServerEnds).filter(|_| task.terms.wants_result);
+        over.push(Settled { asked: task.asked, told, body: task.body });
     }
 
     fn give_up(&mut self, id: TaskId, end: TaskEnd, over: &mut Vec<Settled<B>>) {
         let Some(task) = self.tasks.remove(id) else { return };
         self.settled.extend(task.kept_as);
-        let is_told = self.settings.crash_policy != TaskCrashPolicy::Drop;
-        if is_told {
-            self.counts.failed += 1;
-        } else {
+        if self.settings.crash_policy == TaskCrashPolicy::Drop {
             self.counts.dropped += 1;
+        } else {
+            self.counts.failed += 1;
         }
-        let told = Some(end).filter(|_| is_told && task.terms.wants_result);
+        let told = Some(end).filter(|_| task.terms.wants_result);
         over.push(Settled { asked: task.asked, told, body: task.body });
     }
 }

@@ -77,7 +77,7 @@ pub enum TaskCrashPolicy {
     Redeliver(u16),
     /// It fails: its asker is told.
     Fail,
-    /// It is dropped: nobody is told, it is counted.
+    /// It is dropped and counted: its asker waits no longer, nobody is called back.
     Drop,
 }
 

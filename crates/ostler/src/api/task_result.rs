@@ -60,6 +60,11 @@ impl TaskResult {
         matches!(self.outcome, Err(TaskErrorKind::NoResult | TaskErrorKind::TakenIn))
     }
 
+    /// The task ended with its worker.
+    pub(crate) const fn is_loss(&self) -> bool {
+        matches!(self.outcome, Err(TaskErrorKind::WorkerDied | TaskErrorKind::PastDeadline))
+    }
+
     /// The number of the task, as it was returned where it was asked.
     ///
     /// ```

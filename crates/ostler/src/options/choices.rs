@@ -175,7 +175,7 @@ pub enum SessionIds {
 pub enum TaskCrash {
     /// It fails: who has asked is told.
     Fail,
-    /// It is forgotten: nobody is told, the books count it.
+    /// It is forgotten: nobody is called back, who waits does so no longer, the books count it.
     Drop,
     /// Another worker runs it, as often as `task_attempts_max` says; then it fails. Its results
     /// come exactly once, the execution may not.

@@ -41,6 +41,8 @@ pub(crate) struct TaskLimits {
     open_max: usize,
     /// Results are held back until their task is finished.
     pub(super) holds_results: bool,
+    /// Of a task that ends with its worker nobody is called back.
+    drops: bool,
 }
 
 impl TaskLimits {
@@ -50,7 +52,13 @@ impl TaskLimits {
             max_length: options.task_max_length,
             open_max: options.task_queue_max.saturating_add(ENDS_BEYOND_TASKS_MAX),
             holds_results: options.task_crash_policy == TaskCrash::Redeliver,
+            drops: options.task_crash_policy == TaskCrash::Drop,
         }
+    }
+
+    /// Whether this ends its task, and nobody is called back for it.
+    pub(super) const fn ends_silently(&self, result: &TaskResult) -> bool {
+        result.is_good_end() || (self.drops && result.is_loss())
     }
 }
 

@@ -21,12 +21,12 @@ pub fn deadly(workers: u16, tasks: u16) -> ServerBuilder {
 #[test]
 fn what_becomes_of_a_task_whose_worker_dies_is_the_policy() -> TestResult {
     let died = "error: the worker that ran the task died";
-    for (policy, answer) in [("fail", died), ("redeliver", "survived"), ("drop", "")] {
+    // Who waits is told in any case: it would wait in vain.
+    for (policy, answer) in [("fail", died), ("redeliver", "survived"), ("drop", died)] {
         let server = start(deadly(1, 1).set("task_crash_policy", policy), 1)?;
         let file = server.directory().join("died");
         let mut talk = Talk::new(&server)?;
-        let order = format!("wait 1500 die {}", file.display());
-        let answer = if answer.is_empty() { "error: no result came in time" } else { answer };
+        let order = format!("wait 20000 die {}", file.display());
         talk.expect_answer(&order, answer)?;
         talk.expect_answer("wait 20000 attempt", "1")?;
         let tasks = server.stop_and_report()?.tasks()?;
@@ -39,6 +39,26 @@ fn what_becomes_of_a_task_whose_worker_dies_is_the_policy() -> TestResult {
         check(counts == expected, format!("{policy}: {tasks:?}"))?;
     }
     Ok(())
+}
+
+/// Nobody is called back, and nothing is kept for it.
+#[test]
+fn who_asked_for_a_task_that_is_dropped_does_not_wait_for_it() -> TestResult {
+    let builder = deadly(1, 1).set("task_crash_policy", "drop").set("drain_timeout_ms", 600_000);
+    let server = start(builder, 1)?;
+    let mut talk = Talk::new(&server)?;
+    for (number, order) in [(1, "then"), (2, "report")] {
+        talk.expect_answer(&format!("{order} abort"), &format!("asked {number}"))?;
+        wait_lines(&server, "worker died", number)?;
+    }
+    // The next thing that it hears is this.
+    talk.expect_answer("wait 20000 attempt", "1")?;
+    let asker = server.worker(0);
+    server.signal(ostler_testkit::Signal::USR1);
+    asker.wait_gone(ostler_testkit::DEADLINE)?;
+    talk.expect_answer("wait 20000 attempt", "1")?;
+    let tasks = server.stop_and_report()?.tasks()?;
+    check((tasks.dropped, tasks.failed, tasks.open()) == (2, 0, 0), format!("{tasks:?}"))
 }
 
 #[test]

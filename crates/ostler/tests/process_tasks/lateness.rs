@@ -19,14 +19,12 @@ fn impatient(tasks: u16) -> ServerBuilder {
 /// time lives on.
 #[test]
 fn a_task_past_its_deadline_ends_its_worker_and_is_settled_by_the_policy() -> TestResult {
-    for (policy, told, deaths) in
-        [("fail", TOLD, 1), ("drop", "error: no result came in time", 1), ("redeliver", TOLD, 2)]
-    {
+    for (policy, deaths) in [("fail", 1), ("drop", 1), ("redeliver", 2)] {
         let builder = impatient(1).set("task_crash_policy", policy).set("task_attempts_max", 2);
         let server = start(builder, 1)?;
         let mut talk = Talk::new(&server)?;
         talk.expect_answer("wait 20000 sleep 100", "slept")?;
-        talk.expect_answer("wait 3000 sleep 60000", told)?;
+        talk.expect_answer("wait 20000 sleep 60000", TOLD)?;
         wait_lines(&server, LATE, deaths)?;
         let next = talk.ask("wait 20000 whoami")?;
         check(next.starts_with(&format!("t0.{} ", deaths + 1)), format!("{policy}: {next}"))?;

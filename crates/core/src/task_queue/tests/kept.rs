@@ -58,7 +58,7 @@ fn a_kept_task_that_is_in_hand_when_the_server_ends_is_left_to_the_next() {
         }
         let bodies: Vec<_> = over.iter().map(|settled| settled.body).collect();
         assert_eq!(bodies, [5, 1, 2, 3], "{policy:?}");
-        assert_eq!(over[1].told, None, "it is not over");
+        assert_eq!(over[1].told, Some(TaskEnd::ServerEnds), "it is not over");
         let counts = queue.counts();
         assert_eq!((counts.left, counts.failed + counts.dropped), (1, 3), "{policy:?}");
         assert_eq!(queue.take_settled(), [2, 3], "condemned, and past its deadline");

@@ -66,9 +66,10 @@ pub(super) const ROWS: &[OptionInfo] = &[
         unit: "",
         why: "Nothing runs twice unless somebody says that it may.",
         effect: "What becomes of a task whose worker died after it was started: its asker is told \
-                 (`fail`), nobody is (`drop`), or another worker runs it (`redeliver`), up to \
-                 `task_attempts_max` times. With `redeliver` its results come exactly once, the \
-                 execution may not. What no worker had started is run by another one anyway (S13).",
+                 (`fail`), nobody is called back (`drop`; who waits for it waits no longer), or \
+                 another worker runs it (`redeliver`), up to `task_attempts_max` times. With \
+                 `redeliver` its results come exactly once, the execution may not. What no worker \
+                 had started is run by another one anyway (S13).",
         access: field!(task_crash_policy),
     },
     OptionInfo {

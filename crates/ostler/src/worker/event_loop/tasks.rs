@@ -75,7 +75,7 @@ impl<H: AnyHandler> Run<H> {
     fn tell_result(&mut self, result: &TaskResult) {
         // Whoever does not wait any more is not told.
         let Some((asker, trace)) = self.context.tasks.asker_of(result) else { return };
-        if result.is_good_end() {
+        if self.context.settings.tasks.ends_silently(result) {
             return;
         }
         self.shown.begin(Callback::Finish);
