@@ -96,7 +96,7 @@ impl WithPaths {
 
     /// Another new master takes over, with the paths and with the permissions that options name,
     /// and takes the paths with it when it ends.
-    fn is_followed(self) -> TestResult {
+    fn expect_followed(self) -> TestResult {
         let new = self.deployed.succeed(&self.old)?;
         wait_until("the old master to end", || self.old.has_ended())?;
         self.answers()?;
@@ -117,7 +117,7 @@ fn a_new_master_whose_workers_fail_leaves_the_paths_to_the_old_one() -> TestResu
     server.deployed.wait_for_another(GOES_ON, 0)?;
     server.is_unchanged()?;
     std::fs::remove_file(&server.fail)?;
-    server.is_followed()
+    server.expect_followed()
 }
 
 /// Another of its ports cannot be opened any more: it ends before it has all of them.
@@ -134,7 +134,7 @@ fn a_new_master_that_cannot_open_its_ports_leaves_the_paths_to_the_old_one() -> 
     check(server.deployed.count("it ended with code") == 1, server.deployed.place.log())?;
     server.is_unchanged()?;
     std::fs::remove_file(&taken)?;
-    server.is_followed()
+    server.expect_followed()
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn a_new_master_that_is_told_to_end_while_it_boots_leaves_the_paths_to_the_old_o
     std::fs::remove_file(&server.hang)?;
     server.deployed.wait_for_another(GOES_ON, 0)?;
     server.is_unchanged()?;
-    server.is_followed()
+    server.expect_followed()
 }
 
 /// It serves already when it is told to end, and is not in charge yet.
@@ -175,7 +175,7 @@ fn a_new_master_that_is_told_to_end_when_it_serves_leaves_the_paths_to_the_old_o
     wait_until("the new master to end", || new.has_ended())?;
     server.deployed.wait_for_another(GOES_ON, 0)?;
     server.is_unchanged()?;
-    server.is_followed()
+    server.expect_followed()
 }
 
 /// Who takes the place of one that is killed has its paths.

@@ -69,12 +69,11 @@ impl Driver<'_> {
             let Some(child) = self.children.get_mut(key) else { break };
             let Some(control) = &child.control else { break };
             let heard = hear_one(control);
-            if matches!(heard, Heard::Word(_) | Heard::Garbage) {
-                if !child.said.one_more(clock::monotonic_ms()) {
-                    let most = WORDS_MAX;
-                    tracing::warn!(worker = %key, most, "worker talks too much, heard no more");
-                    return self.close_control(key);
-                }
+            let is_said = matches!(heard, Heard::Word(_) | Heard::Garbage);
+            if is_said && !child.said.one_more(clock::monotonic_ms()) {
+                let most = WORDS_MAX;
+                tracing::warn!(worker = %key, most, "worker talks too much, heard no more");
+                return self.close_control(key);
             }
             match heard {
                 Heard::Word(FromWorker::Ready) => {

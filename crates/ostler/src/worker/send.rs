@@ -434,11 +434,15 @@ impl Sender {
 mod tests {
     use super::*;
     use crate::test::TestServer;
-    use crate::{Handler, Server};
+    use crate::{Handler, Outcome, Package, Server, Session, Worker};
 
     struct Nothing;
 
-    impl Handler for Nothing {}
+    impl Handler for Nothing {
+        fn on_receive(&mut self, _: &Worker, _: &Session, _: &Package) -> Outcome {
+            Ok(())
+        }
+    }
 
     /// There will never be room: a process that waited for it would not end.
     #[test]

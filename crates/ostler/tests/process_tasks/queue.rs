@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use ostler_testkit::TestResult;
+use ostler_testkit::{TestResult, wait_until};
 
 use crate::foreman::{foreman, start};
 use crate::support::{check, wait_lines};
@@ -67,11 +67,18 @@ fn nothing_waits_behind_a_slow_task_while_a_worker_idles() -> TestResult {
 fn high_comes_before_normal_before_low() -> TestResult {
     // One at a time, so that the order is that of the queue.
     let server = start(foreman(1, 1).set("prefetch_packages", 1), 1)?;
+    let gate = server.directory().join("gate");
     let mut talk = Talk::new(&server)?;
-    for order in ["then sleep 300", "low then echo l", "then echo n", "high then echo h"] {
+    talk.expect_answer(&format!("then gate {}", gate.display()), "asked 1")?;
+    let begun = server.directory().join("gate.waits");
+    wait_until("the first to have begun", || begun.exists())?;
+    for order in ["low then echo l", "then echo n", "high then echo h"] {
         check(talk.ask(order)?.starts_with("asked"), order)?;
     }
-    for line in ["1: slept", "4: h", "3: n", "2: l"] {
+    let are_asked = |talk: &mut Talk| talk.ask("figures").is_ok_and(|it| it == "4 4");
+    wait_until("all to be in the queue", || are_asked(&mut talk))?;
+    std::fs::write(gate, "")?;
+    for line in ["1: open", "4: h", "3: n", "2: l"] {
         talk.expect(line);
     }
     server.stop()

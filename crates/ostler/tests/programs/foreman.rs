@@ -20,7 +20,7 @@
 //!
 //! A task says what its worker does: `echo TEXT`, `twice TEXT`, `silent`, `whoami`, `who` (has
 //! asked), `attempt`, `sleep MS`, `later MS TEXT`
-//! (sleeps before it answers), `gate FILE` (waits for that file), `late TEXT` (a
+//! (sleeps before it answers), `gate FILE` (makes FILE.waits, waits for FILE), `late TEXT` (a
 //! result, and a minute of sleep), `start FILE` (appends its attempt), `stop FILE` (the same, and
 //! sleeps at the first), `fail`, `abort`, `append FILE TEXT`, `die FILE` (the first who
 //! comes there), `early FILE` (the same, with a result before), `big N` (a result of N bytes),
@@ -276,6 +276,7 @@ impl Handler for Foreman {
                 Ok(task.finish(b"slept")?)
             }
             "gate" => {
+                std::fs::write(format!("{rest}.waits"), "")?;
                 wait_for_gate(Path::new(rest));
                 Ok(task.finish(b"open")?)
             }
