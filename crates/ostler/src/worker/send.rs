@@ -429,39 +429,3 @@ impl Sender {
         port.publish(None);
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::test::TestServer;
-    use crate::{Handler, Outcome, Package, Server, Session, Worker};
-
-    struct Nothing;
-
-    impl Handler for Nothing {
-        fn on_receive(&mut self, _: &Worker, _: &Session, _: &Package) -> Outcome {
-            Ok(())
-        }
-    }
-
-    /// There will never be room: a process that waited for it would not end.
-    #[test]
-    fn who_has_written_nonsense_waits_for_no_room() {
-        let server = TestServer::start(Server::builder(), |_| Nothing).unwrap();
-        server.with_local(|local| {
-            let sender = &local.context.sender;
-            let nonsense = Header { kind: u8::MAX, ..Header::default() };
-            sender.port().append(0, nonsense, &[]).unwrap();
-            sender.port().publish(None);
-            let header = Header { kind: RecordKind::Abort as u8, ..Header::default() };
-            while !sender.port().is_given_up(0) {
-                sender.append_blocking(0, header);
-                sender.port().publish(None);
-            }
-            assert!(sender.port().append(0, header, &[]).is_err());
-            sender.append_blocking(0, header);
-        });
-        // It ends, and with it what it cannot go on with.
-        std::mem::forget(server);
-    }
-}
