@@ -138,7 +138,8 @@ mod file {
             Self::open(fd)
         }
 
-        fn head(&self) -> Option<&BoardHead> {
+        /// What it begins with.
+        pub(crate) fn head(&self) -> Option<&BoardHead> {
             self.mapping.words::<BoardHead>(0)
         }
 

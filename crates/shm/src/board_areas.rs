@@ -106,6 +106,25 @@ impl Board {
         }
     }
 
+    /// Master: so many bytes more of each state area are promised to sessions that may come.
+    pub fn promise_states(&self, bytes: u64) {
+        if let Some(head) = self.head() {
+            head.promised_states.fetch_add(bytes, Ordering::SeqCst);
+        }
+    }
+
+    /// Master: so many are promised no more. Answers how many were before.
+    pub fn promise_states_no_more(&self, bytes: u64) -> u64 {
+        self.head().map_or(0, |head| head.promised_states.fetch_sub(bytes, Ordering::SeqCst))
+    }
+
+    /// Bytes of each state area that nobody may take, because they are promised to sessions that
+    /// may come from another master.
+    #[must_use]
+    pub fn promised_states(&self) -> u64 {
+        self.head().map_or(0, |head| head.promised_states.load(Ordering::SeqCst))
+    }
+
     /// The longest state for which a reactor's area had room a moment ago, bytes.
     #[must_use]
     pub fn state_room(&self, reactor: usize) -> u64 {

@@ -34,6 +34,8 @@ pub struct BoardHead {
     pub body_area: AtomicU64,
     /// Bytes of each reactor's state area.
     pub state_area: AtomicU64,
+    /// Bytes of each state area that are promised to sessions which may come from another master.
+    pub promised_states: AtomicU64,
 }
 
 /// The counter of session ids, alone on its cache line; see [`crate::session_ids`].

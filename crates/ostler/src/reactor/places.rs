@@ -26,8 +26,6 @@ pub(crate) struct Places {
     taken: Arc<[AtomicU64]>,
     /// How many of them are kept for sessions that may come from another master.
     kept: Arc<AtomicU64>,
-    /// Bytes of state areas that states of sessions take that may come from another master.
-    expected_states: Arc<AtomicU64>,
     /// Where the ids come from when this process is not the only one that issues some.
     seat: Option<SeatOf>,
 }
@@ -36,7 +34,7 @@ impl Places {
     /// The places of a board on which nobody lives yet.
     pub(crate) fn new(board: Arc<Board>) -> Self {
         let taken = (0..board.reactors()).map(|_| AtomicU64::new(0)).collect();
-        Self { board, taken, kept: Arc::default(), expected_states: Arc::default(), seat: None }
+        Self { board, taken, kept: Arc::default(), seat: None }
     }
 
     /// The same for a process that has session ids in common with others.
@@ -58,21 +56,27 @@ impl Places {
     /// Whether each reactor has room for a state of `len` bytes behind all that are expected.
     pub(crate) fn have_room_for_state(&self, len: usize) -> bool {
         // In this order: what has come is taken from the room before it is expected no more.
-        let expected = self.expected_states.load(Ordering::SeqCst);
+        let expected = self.board.promised_states();
         let bytes = expected.saturating_add(self.area_bytes_of_state(len));
         let mut reactors = 0..self.reactors();
         len <= self.board.state_bytes() || reactors.all(|one| bytes <= self.board.state_room(one))
     }
 
-    /// A state of so many bytes may come from another master.
+    /// Whether a session that is here may have a state of `len` bytes, where an area has this room:
+    /// what is promised to those that may come is not its.
+    pub(crate) fn have_room_in(&self, room: u64, len: usize) -> bool {
+        self.area_bytes_of_state(len).saturating_add(self.board.promised_states()) <= room
+    }
+
+    /// A state of so many bytes may come from another master. Workers see that it has room before
+    /// others.
     pub(crate) fn expect_state(&self, len: usize) {
-        self.expected_states.fetch_add(self.area_bytes_of_state(len), Ordering::SeqCst);
+        self.board.promise_states(self.area_bytes_of_state(len));
     }
 
     /// It does not come, or the room that is left is told.
     pub(crate) fn expect_state_no_more(&self, len: usize) {
-        let before =
-            self.expected_states.fetch_sub(self.area_bytes_of_state(len), Ordering::SeqCst);
+        let before = self.board.promise_states_no_more(self.area_bytes_of_state(len));
         invariant!(before >= self.area_bytes_of_state(len), "what comes was expected");
     }
 

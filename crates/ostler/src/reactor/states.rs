@@ -88,6 +88,11 @@ impl States {
         self.area.as_ref().map_or(0, |area| area.touched_bytes() - area.idle_bytes())
     }
 
+    /// Bytes of the longest one for which there is room.
+    fn room(&self) -> u64 {
+        self.area.as_ref().map_or(0, |area| area.room(true))
+    }
+
     fn take(&self, len: usize) -> Option<BodySpace> {
         self.area.as_ref()?.take(len)
     }
@@ -113,7 +118,10 @@ impl ClientSide {
             return Err(ProtocolViolation("a state longer than session_state_max_bytes"));
         }
         let Some(slot) = self.told_place_of(session) else { return Ok(()) };
-        if !self.keep_state(session, state)? {
+        // Its worker may have looked before that room was promised to another one.
+        let has_room = state.len() <= self.board.state_bytes()
+            || self.reports.places.have_room_in(self.states.room(), state.len());
+        if !has_room || !self.keep_state(session, state)? {
             self.refuse_state(slot, session, "there is no memory for it");
         }
         Ok(())

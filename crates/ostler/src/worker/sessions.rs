@@ -206,7 +206,12 @@ impl Sessions {
     /// Bytes of the longest state for which the reactor of a session has room besides; `None` when
     /// the session has ended.
     pub(super) fn state_room(&self, session: u64) -> Option<u64> {
-        let own = || Some(self.board.state_room(usize::from(self.board.home(session)?.reactor)));
+        // What is promised to sessions that may come from another master is not theirs.
+        let promised = self.board.promised_states();
+        let own = || {
+            let room = self.board.state_room(usize::from(self.board.home(session)?.reactor));
+            Some(room.saturating_sub(promised))
+        };
         let other = || Some(self.elsewhere.get()?.look(session, false)?.state_room);
         own().or_else(other)
     }

@@ -439,3 +439,53 @@ fn a_state_of_another_process_that_cannot_be_passed_on_ends_its_session() {
         client.expect_end();
     });
 }
+
+/// Sets what it is sent as its session's state, or says that it cannot.
+#[derive(Default)]
+struct Keeper(Vec<u64>);
+
+impl Handler for Keeper {
+    fn on_receive(&mut self, _: &Worker, session: &Session, _: &Package) -> Outcome {
+        self.0.push(session.id());
+        let kept = session.set_state(&[7; 20_000]).is_ok();
+        session.send(if kept { b"kept" } else { b"full" })?;
+        Ok(())
+    }
+}
+
+/// Sessions on their way from another master were told that there is room for their states.
+#[test]
+fn room_that_is_promised_to_those_who_may_come_is_nobody_elses() {
+    let builder = Server::builder().set("memory_budget", "8M").set("session_state_max_bytes", "1M");
+    let server = TestServer::start(builder, |_| Keeper::default()).unwrap();
+    let mut client = server.connect();
+    let mut ask = |answer: &[u8]| {
+        client.send(b"x");
+        client.expect(answer);
+    };
+    ask(b"kept");
+    let promise = |promises: bool| {
+        server.with_local(|local| {
+            let places = &local.reports.places;
+            for _ in 0..64 {
+                match promises {
+                    true => places.expect_state(1 << 20),
+                    false => places.expect_state_no_more(1 << 20),
+                }
+            }
+        });
+    };
+    promise(true);
+    ask(b"full");
+    promise(false);
+    ask(b"kept");
+    // It was promised since its worker has looked.
+    promise(true);
+    let session = server.handler(|keeper| keeper.0[0]);
+    server.with_local(|local| {
+        let state = relayed(wire::messages(session, Output::State(&[7; 20_000])).unwrap());
+        assert_eq!(local.context.append_relayed(&state), Ok(()));
+    });
+    server.run();
+    client.expect_end();
+}
