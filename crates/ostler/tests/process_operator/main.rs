@@ -2,6 +2,7 @@
 #![allow(clippy::indexing_slicing, clippy::unwrap_used)] // a test that cannot go on
 
 mod calls;
+mod certificates;
 #[path = "../process_user/crew.rs"]
 #[allow(dead_code)] // the tests of user processes use the rest of it
 mod crew;
@@ -9,6 +10,8 @@ mod crew;
 mod daemon;
 #[path = "../deployed/mod.rs"]
 mod deployed;
+#[path = "../encrypted/mod.rs"]
+mod encrypted;
 mod hostile;
 mod operator;
 mod renewals;
