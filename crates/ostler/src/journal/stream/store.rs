@@ -227,6 +227,17 @@ impl RedisStore {
             }
             self.live.insert(task.number, *id);
         }
+        // They are kept, whatever follows. What was given besides is looked at later.
+        if let Err(error) = self.given_besides(given) {
+            tracing::error!(%error, "cannot give tasks of task_journal to those that added them");
+            self.link = None;
+            self.counts.failures += 1;
+        }
+        Ok(())
+    }
+
+    /// What came when this server asked for what it had just added.
+    fn given_besides(&mut self, given: Vec<(EntryId, Entry)>) -> Done<()> {
         if given.iter().all(|(_, entry)| self.is_mine_or_nobodys(entry)) {
             return self.found_new(given, &[]);
         }
