@@ -98,11 +98,19 @@ impl RedisStore {
         members.iter().any(|member| member.name == name && !self.is_dead(member))
     }
 
-    /// An entry that this server has is another one's from now on.
-    pub(super) fn give(&mut self, id: EntryId, to: &[u8]) -> Done<()> {
+    /// An entry that this server has is another one's from now on; whether it is. To be given
+    /// something is a sign of life in Redis: who has not been heard of for long is given nothing,
+    /// or it would not be dead for as long as there is more. This server has it until then, and
+    /// looks at it again.
+    pub(super) fn give(&mut self, id: EntryId, to: &[u8], members: &[Member]) -> Done<bool> {
+        let is_silent = |it: &Member| it.name == to && it.silent_ms > self.lease / 2;
+        if members.iter().any(is_silent) {
+            self.has_of_others = true;
+            return Ok(false);
+        }
         let mut claim = self.claim(to, 0);
         claim.arg(id.to_string()).arg("JUSTID");
-        good(self.ask_one(&claim, REPLY_BYTES)?).map(|_| ())
+        good(self.ask_one(&claim, REPLY_BYTES)?).map(|_| true)
     }
 
     /// What no server was given: somebody else has added it, its server was dead by then, or was
@@ -176,9 +184,10 @@ impl RedisStore {
         let pending = mine.map_or(0, |member| member.pending);
         if self.looks_from.is_none() {
             // Not more than it knows: what is fewer another server has taken.
-            if pending <= self.live.len() as u64 {
+            if pending <= self.live.len() as u64 && !self.has_of_others {
                 return Ok(0);
             }
+            self.has_of_others = false;
             self.looks_from = Some("-".to_owned());
         }
         let from = self.looks_from.take().unwrap_or_default();
@@ -191,10 +200,10 @@ impl RedisStore {
                 continue;
             }
             if taken == room {
+                self.has_of_others = true;
                 return Ok(taken);
             }
-            self.look_at_one(*id, members)?;
-            taken += 1;
+            taken += usize::from(self.look_at_one(*id, members)?);
         }
         if let Some(last) = page.last().filter(|_| page.len() >= IDS_MAX) {
             self.looks_from = Some(format!("({last}"));
@@ -202,7 +211,8 @@ impl RedisStore {
         Ok(taken)
     }
 
-    fn look_at_one(&mut self, id: EntryId, members: &[Member]) -> Done<()> {
+    /// One that it has and does not know; whether it is settled whose that is.
+    fn look_at_one(&mut self, id: EntryId, members: &[Member]) -> Done<bool> {
         let mut range = cmd("XRANGE");
         range.arg(&self.key).arg(id.to_string()).arg(id.to_string());
         match self.ask_one(&range, self.reply_max(1)) {
@@ -211,7 +221,7 @@ impl RedisStore {
                     self.found(id, entry, 1);
                 }
                 Some((found, entry)) if found == id && self.is_alive(&entry.by, members) => {
-                    self.give(id, &entry.by)?;
+                    return self.give(id, &entry.by, members);
                 }
                 Some((found, entry)) if found == id => self.found(id, entry, 1),
                 Some(_) => return Err("it has answered with another entry".to_owned()),
@@ -224,7 +234,7 @@ impl RedisStore {
                 return Err(error);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The server ends in order: what it leaves others may run at once. What others have taken

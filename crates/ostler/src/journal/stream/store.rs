@@ -59,6 +59,8 @@ pub(in crate::journal) struct RedisStore {
     brought: Vec<LeftTask>,
     /// Entries of this server are looked at from here on: there are some that it does not know.
     pub(super) looks_from: Option<String>,
+    /// Some of them are others', of which nothing was heard for long: they are looked at again.
+    pub(super) has_of_others: bool,
     pub(super) counts: Counts,
 }
 
@@ -105,6 +107,7 @@ impl RedisStore {
             next_of_others: FIRST_OF_OTHERS,
             brought: Vec::new(),
             looks_from: None,
+            has_of_others: false,
             counts: Counts::default(),
         };
         let joined = store.link().map(|_| ());
@@ -231,6 +234,7 @@ impl RedisStore {
         if let Err(error) = self.given_besides(given) {
             tracing::error!(%error, "cannot give tasks of task_journal to those that added them");
             self.link = None;
+            self.has_of_others = true;
             self.counts.failures += 1;
         }
         Ok(())
@@ -268,7 +272,7 @@ impl RedisStore {
             self.found(id, entry, attempt);
         }
         for (id, entry) in others {
-            self.give(id, &entry.by)?;
+            self.give(id, &entry.by, members)?;
         }
         Ok(())
     }

@@ -68,6 +68,24 @@ fn what_a_server_has_and_does_not_know_is_given_to_whom_it_belongs() {
     assert_eq!((has(&redis, &one.me), has(&redis, &other.me)), (1, 1));
 }
 
+/// To be given something is a sign of life: who is given more and more would never be dead.
+#[test]
+fn who_has_not_been_heard_of_for_long_is_given_nothing() {
+    let Some(redis) = RedisServer::start().unwrap() else { return };
+    let mut silent = store(&redis, 1_000);
+    add(&redis);
+    silent.commit(&tasks(1..2), &[]).unwrap();
+    let name = silent.me.clone();
+    drop(silent);
+    wait_until("it to be silent", || silent_ms(&redis, &name) > 1_500).unwrap();
+    // This one has just begun to listen, and takes nobody for dead.
+    let mut other = store(&redis, 1_000);
+    other.commit(&tasks(1..2), &[]).unwrap();
+    assert!(silent_ms(&redis, &name) > 1_500, "it is as silent as it was");
+    let brought = bring(&mut other, 2);
+    assert_eq!(brought.len(), 2, "that of nobody, and that of the dead one");
+}
+
 /// More than one page of it; who has just been heard of is not taken for dead meanwhile.
 #[test]
 fn who_ends_is_heard_of_and_leaves_all_that_it_has() {
