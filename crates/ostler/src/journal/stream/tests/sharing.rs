@@ -102,6 +102,7 @@ fn who_ends_is_heard_of_and_leaves_all_that_it_has() {
     store.close();
     let silent = silent_ms(&redis, &me);
     let most = (began.elapsed() + Duration::from_millis(100)).as_millis();
-    assert!(silent < most, "it was heard of {silent} ms ago, and began to end {most} ms ago");
-    assert_eq!((has(&redis, "left"), has(&redis, &me)), (2_001, 1));
+    let left = (has(&redis, "left"), has(&redis, &me));
+    let why = format!("heard of {silent} ms ago, and began to end {most} ms ago");
+    assert_eq!((silent < most, left), (true, (2_001, 1)), "{why}");
 }
