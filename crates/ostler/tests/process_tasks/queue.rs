@@ -107,13 +107,13 @@ fn who_asks_a_full_queue_is_told() -> TestResult {
         talk.expect_answer("then sleep 300", &format!("asked {number}"))?;
     }
     let full = "error: `task_queue_max` tasks wait already: try again later";
-    talk.expect_answer("wait 20000 echo x", full)?;
+    talk.expect_answer("wait ever echo x", full)?;
     talk.expect_answer("then echo y", "asked 5")?;
     talk.expect(&format!("5: {full}"));
     for number in 1..=3 {
         talk.expect(&format!("{number}: slept"));
     }
-    talk.expect_answer("wait 20000 echo again", "again")?;
+    talk.expect_answer("wait ever later 50 again", "again")?;
     let tasks = server.stop_and_report()?.tasks()?;
     check(tasks.refused == 2 && tasks.asked == 4, format!("{tasks:?}"))
 }

@@ -1,6 +1,7 @@
 //! Foreman: a server whose clients order tasks, for the process tests. One order a line:
 //!
-//! * `wait MS TASK`: waits for the first result, at most so long; answers it, or `error: WHY`;
+//! * `wait MS TASK`: waits for the first result, at most so long (or for `ever`); answers it, or
+//!   `error: WHY`;
 //! * `multi MS TASK|TASK`: the same for several, answered in one line;
 //! * `then TASK`, `report TASK`, `send TASK`: answers `asked N`, and then, but for `send`, each
 //!   result as `N: RESULT` and a failure as `N: error: WHY`;
@@ -110,6 +111,9 @@ fn split(text: &str) -> (&str, &str) {
 }
 
 fn millis(text: &str) -> Duration {
+    if text == "ever" {
+        return Duration::MAX;
+    }
     Duration::from_millis(text.parse().unwrap_or(0))
 }
 
