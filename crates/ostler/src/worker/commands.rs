@@ -298,12 +298,18 @@ impl WorkerContext {
         self.publish_now();
         sent.map_err(full)?;
         loop {
-            while let Some(result) = self.next_answer().map_err(|_| CommandErrorKind::ServerEnds)? {
+            let result = self.next_answer().map_err(|_| CommandErrorKind::ServerEnds)?;
+            let has_more = result.is_some();
+            if let Some(result) = result {
                 self.tasks.park(result);
             }
             let left = time_left(until);
+            // Also if there is more: others may be told of results for ever.
             if self.calls.is_answered(message.head.number) || left.is_zero() {
                 return Ok(());
+            }
+            if has_more {
+                continue;
             }
             let slept = self.sleep_for_answer(left);
             slept.map_err(|error| CommandErrorKind::CannotWait(error.kind()))?;

@@ -4,7 +4,7 @@ use super::super::port::AnswerBytes;
 use super::*;
 use crate::reactor::Reactor;
 use crate::test::TestServer;
-use crate::{Handler, Package, Server, Session};
+use crate::{Handler, Package, ProcessSlot, Server, Session};
 
 #[test]
 fn nobody_is_told_of_a_lost_task_who_did_not_want_to_hear_of_it() {
@@ -87,6 +87,10 @@ fn who_has_no_time_left_does_not_go_on_with_what_others_are_told() {
         let waited = context.wait_for_tasks(TermsBlock::default(), &[b"y"], Duration::ZERO);
         assert!(waited[0].as_ref().is_err_and(|error| error.is_timed_out()), "{waited:?}");
         assert_eq!(context.tasks.parked.borrow().len(), 1, "there are four refusals");
+        let to = ProcessSlot::TaskWorker(0);
+        let waited = context.wait_for_command((to, "report", b""), Duration::ZERO);
+        assert!(waited.as_ref().is_err_and(|error| error.is_timed_out()), "{waited:?}");
+        assert_eq!(context.tasks.parked.borrow().len(), 2, "two are left");
     });
 }
 
