@@ -6,13 +6,13 @@ use ostler_shm::shared::atomic::Words64;
 use ostler_shm::shared::place::Place;
 use ostler_shm::shared::table::{Act, Shape, Stamp, Table};
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const SHAPE: Shape = Shape { rows: 24, key_bytes: 8, value_words: 40 };
 /// Few keys: writers meet in gates, and rows are used again for other keys.
 const KEYS: u64 = 12;
-/// `OSTLER_TABLE_KILLS` asks for more.
-const KILLS: u32 = 200;
+/// `OSTLER_TABLE_SECONDS` asks for as many as there are in so much time.
+const KILLS: u64 = 200;
 
 fn buffer(table: &Table) -> Vec<u64> {
     vec![0; table.shape().content_words()]
@@ -69,8 +69,14 @@ fn read_for_ever(table: &Table, turns: &Words64) {
     }
 }
 
+/// Whether there were kills enough.
+fn enough() -> impl Fn(u64) -> bool {
+    let seconds = std::env::var("OSTLER_TABLE_SECONDS").ok().and_then(|text| text.parse().ok());
+    let until = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    move |kills| until.map_or(kills == KILLS, |until| Instant::now() >= until)
+}
+
 pub fn no_row_is_torn_or_stuck_whoever_is_killed() {
-    let kills = std::env::var("OSTLER_TABLE_KILLS").ok().and_then(|text| text.parse().ok());
     let table = Table::create("ostler-test", SHAPE).unwrap();
     let turns: Vec<Place<Words64>> =
         (0..4).map(|_| Place::create("ostler-turns").unwrap()).collect();
@@ -83,7 +89,8 @@ pub fn no_row_is_torn_or_stuck_whoever_is_killed() {
     let mut children: Vec<Child> = (0..4).map(begin).collect();
     let mut random = 0x2545_f491_4f6c_dd1d_u64;
     let mut content = buffer(&table);
-    for _ in 0..kills.unwrap_or(KILLS) {
+    let (enough, mut kills) = (enough(), [0_u64; 4]);
+    while !enough(kills.iter().sum()) {
         random =
             random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let (victim, micros) = ((random >> 33) as usize % 4, (random >> 40) % 3_000);
@@ -104,8 +111,11 @@ pub fn no_row_is_torn_or_stuck_whoever_is_killed() {
         }
         wait_until("the victim to end", || children[victim].poll());
         children[victim] = begin(victim);
+        kills[victim] += 1;
     }
     drop(children);
+    let turns: Vec<u64> = turns.iter().map(|it| it.value.load(Ordering::Relaxed)).collect();
+    println!("two writers and two readers: killed {kills:?}, turns {turns:?}");
     // All rows can still be taken, and none is there twice.
     (0..KEYS).for_each(|key| remove(&table, key, &mut content));
     assert_eq!(table.count(), 0);
