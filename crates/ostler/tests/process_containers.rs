@@ -112,3 +112,34 @@ fn process_1_serves_waits_for_strangers_and_drains() -> TestResult {
     assert!(!log.contains("invariant"), "{log}");
     Ok(())
 }
+
+/// Like a shell that somebody opens in a container: it has a parent outside, what it starts has
+/// none when it ends.
+#[test]
+fn what_strangers_leave_in_the_container_is_waited_for_and_lives_on() -> TestResult {
+    if !lets_run_through(&AS_FIRST, "have a process 1") {
+        return Ok(());
+    }
+    let container = Container::start()?;
+    let first = container.first.as_raw_pid().to_string();
+    let inside = ["nsenter", "--preserve-credentials", "--user", "--pid", "--target", &first];
+    if !lets_run_through(&inside, "enter a name space") {
+        return Ok(());
+    }
+    let [launcher, words @ ..] = inside;
+    let script = "sleep 600 & (sleep 0.3 & exec true) & true & exit 7";
+    let ended = Command::new(launcher).args(words).args(["sh", "-c", script]).status()?;
+    assert_eq!(ended.code(), Some(7));
+    // One of them ends when it has no parent any more.
+    let one_sleeps = || {
+        let found = container.states();
+        let count = |name| found.iter().filter(|(found, _)| found.contains(name)).count();
+        let zombies = found.iter().filter(|(_, state)| *state == 'Z').count();
+        (count("(sh"), count("(true"), count("(sleep"), zombies) == (0, 0, 1, 0)
+    };
+    wait_until("one of them to be there, and no zombie", one_sleeps)?;
+
+    let (code, log) = container.stop()?;
+    assert_eq!(code, Some(0), "{log}");
+    Ok(())
+}

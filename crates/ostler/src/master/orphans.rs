@@ -3,7 +3,9 @@
 //! The master adopts what a dead manager leaves behind: workers that are about to end, and programs
 //! that they have started; and what a new master leaves that has failed or died. Those it reaps,
 //! and ends with the server. What the program itself had started stays the program's: it is neither
-//! reaped, because the program may wait for it, nor killed; a new master is a server of its own.
+//! reaped, because the program may wait for it, nor killed; a new master is a server of its own. As
+//! process 1 the master also adopts what strangers leave, such as a shell that somebody has opened
+//! in the container: that is reaped, and lives as long as it likes.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::manager::{ManagerHandle, end_all};
 use crate::options::KillOrphans;
 use crate::sys::orphans;
-use crate::sys::process::ProcessId;
+use crate::sys::process::{self, ProcessId};
 
 /// Who is whose.
 #[derive(Debug, Default)]
@@ -24,7 +26,11 @@ pub(super) struct Orphans {
     of_the_program: BTreeSet<ProcessId>,
     /// Left by a dead manager, and what became ours through their end.
     adopted: BTreeSet<ProcessId>,
-    /// Those are ended at once: a master that is killed could not do it.
+    /// Left by nobody of ours to process 1, which we are: no code of the program has run since it
+    /// became a master, so that it waits for none of them.
+    strangers: BTreeSet<ProcessId>,
+    is_first: bool,
+    /// Who was adopted is ended at once: a master that is killed could not do it.
     ends_adopted: bool,
 }
 
@@ -45,8 +51,9 @@ impl Orphans {
         })?;
         Ok(Self {
             of_the_program: children.into_iter().collect(),
-            adopted: BTreeSet::new(),
             ends_adopted: kill_orphans.outlives_nobody(),
+            is_first: process::current().get() == 1,
+            ..Self::default()
         })
     }
 
@@ -68,6 +75,7 @@ impl Orphans {
     /// A child has ended: reaps those of them that are ours, and finds out who is there now.
     fn on_child_ended(&mut self) -> ChildrenNow {
         let mut left_by_ours = false;
+        self.strangers.retain(|pid| !orphans::reap(*pid));
         loop {
             let children = orphans::children().unwrap_or_default();
             let before = self.adopted.len();
@@ -82,36 +90,49 @@ impl Orphans {
 
     /// Takes what is ours among the children. `managers` are the master's own and a new master,
     /// which are reaped elsewhere; `manager_ended` tells whether one of them has ended. Both are to
-    /// be found out after the children: who was left by one of them before that is ours.
-    fn take(&mut self, now: ChildrenNow, managers: &[ProcessId], manager_ended: bool) {
-        self.sort(now.children, managers, manager_ended || now.left_by_ours);
+    /// be found out after the children: who was left by one of them before that is ours. Returns
+    /// whether there are new ones to be reaped, which may have ended already.
+    fn take(&mut self, now: ChildrenNow, managers: &[ProcessId], manager_ended: bool) -> bool {
+        let new = self.sort(now.children, managers, manager_ended || now.left_by_ours);
         if self.ends_adopted {
             for pid in &self.adopted {
                 let _ = orphans::kill(*pid);
             }
         }
+        new
     }
 
-    /// Sorts the children that are not known yet.
-    fn sort(&mut self, children: Vec<ProcessId>, managers: &[ProcessId], left_by_ours: bool) {
+    /// Sorts the children that are not known yet; whether some of them are to be reaped.
+    fn sort(
+        &mut self,
+        children: Vec<ProcessId>,
+        managers: &[ProcessId],
+        left_by_ours: bool,
+    ) -> bool {
+        let before = self.adopted.len() + self.strangers.len();
         for child in children {
             let is_known = managers.contains(&child)
                 || self.of_the_program.contains(&child)
-                || self.adopted.contains(&child);
+                || self.adopted.contains(&child)
+                || self.strangers.contains(&child);
             if is_known {
                 continue;
             }
             if left_by_ours {
                 self.adopted.insert(child);
+            } else if self.is_first {
+                self.strangers.insert(child);
             } else {
                 self.of_the_program.insert(child);
             }
         }
+        self.adopted.len() + self.strangers.len() > before
     }
 
-    /// Ends all children but the program's; answers how many are left after a second.
+    /// Ends all children but the program's and strangers'; answers how many are left after a
+    /// second.
     pub(super) fn end_all(&self) -> usize {
-        let keep: Vec<ProcessId> = self.of_the_program.iter().copied().collect();
+        let keep: Vec<ProcessId> = self.of_the_program.union(&self.strangers).copied().collect();
         end_all(std::iter::empty(), &keep)
     }
 }
@@ -128,6 +149,15 @@ impl Master {
     /// Reaps orphans that a dead manager left to the master, or a new master that has ended, which
     /// leaves a whole server. Those are looked at through their pidfds.
     pub(super) fn reap_orphans(&mut self, now: Millis) {
+        // Who has become ours as somebody that has ended already is told of no more.
+        if self.look_at_children(now) {
+            self.look_at_children(now);
+        }
+    }
+
+    /// Reaps those of the children that are ours and have ended; whether more of them are known to
+    /// be ours now.
+    fn look_at_children(&mut self, now: Millis) -> bool {
         let children = self.orphans.on_child_ended();
         if self.exit.is_none() && has_ended(&self.managers.current) {
             // Its last word may be who the spare is, which is a child of ours since it has ended.
@@ -141,7 +171,7 @@ impl Master {
             || new.is_some_and(|(pid, pidfd)| {
                 matches!(pidfd.has_ended(), Ok(true)) || orphans::has_begun_to_end(pid)
             });
-        self.orphans.take(children, &managers, manager_ended);
+        self.orphans.take(children, &managers, manager_ended)
     }
 }
 
@@ -179,5 +209,18 @@ mod tests {
         orphans.sort(pids(&[10, 11, 20, 21, 30]), &managers, false);
         assert_eq!(orphans.of_the_program, pids(&[20, 21]).into_iter().collect());
         assert_eq!(orphans.adopted, pids(&[30, 31]).into_iter().collect());
+    }
+
+    #[test]
+    fn whom_strangers_leave_to_process_1_is_reaped_and_not_ended() {
+        let of_the_program = pids(&[20]).into_iter().collect();
+        let mut orphans = Orphans { of_the_program, is_first: true, ..Orphans::default() };
+        let managers = pids(&[10, 11]);
+        assert!(!orphans.sort(pids(&[10, 11, 20]), &managers, false), "nobody is new");
+        assert!(orphans.sort(pids(&[10, 11, 20, 30]), &managers, false));
+        assert!(orphans.sort(pids(&[10, 11, 20, 30, 40]), &managers, true));
+        assert_eq!(orphans.of_the_program, pids(&[20]).into_iter().collect());
+        assert_eq!(orphans.strangers, pids(&[30]).into_iter().collect());
+        assert_eq!(orphans.adopted, pids(&[40]).into_iter().collect());
     }
 }
