@@ -1,5 +1,6 @@
 //! Clients that are refused, are told so, and stay: `refusal = answer:`, whatever they are refused
 //! for.
+#![allow(clippy::panic)] // a test that cannot go on
 
 mod encrypted;
 #[path = "talk/mod.rs"]
@@ -9,7 +10,7 @@ use std::sync::Arc;
 
 use encrypted::{Authority, NAME, TlsClient, showing};
 use ostler_testkit::{ServerBuilder, TestResult, TestServer};
-use talk::{Scratch, Talk, small_probe};
+use talk::{Scratch, Talk, probe, small_probe};
 
 const ANSWER: &str = r"answer:-BUSY\n";
 
@@ -107,5 +108,46 @@ fn an_encrypted_client_is_answered_and_stays() -> TestResult {
     }
     let books = server.stop_and_report()?.books()?;
     assert_eq!((books.refused, books.detail("closed_overloaded")), (2, 0), "{books}");
+    Ok(())
+}
+
+/// Whatever it is that holds a worker up: what it was given and has not begun is taken back.
+#[test]
+fn a_worker_that_is_stopped_delays_others_up_to_the_limit_of_their_queue() -> TestResult {
+    for (dispatch, workers) in [("session_hash", 2), ("idle_first", 2), ("idle_first", 1)] {
+        let server = probe()
+            .set("workers", workers)
+            .set("reactors", 1)
+            .set("dispatch", dispatch)
+            .set("refusal", ANSWER);
+        let server = server.set("queue_wait_max_ms", 500).start()?;
+        let mut talks: Vec<Talk> = (0..8).map(|_| Talk::new(&server)).collect::<TestResult<_>>()?;
+        for talk in &mut talks {
+            talk.expect_answer("echo before", "before")?;
+        }
+        server.worker(0).stop()?;
+        let mut refused = 0;
+        for _ in 0..2 {
+            for talk in &mut talks {
+                talk.say("echo meanwhile")?;
+            }
+            for talk in &mut talks {
+                match talk.line()?.as_str() {
+                    "meanwhile" => {}
+                    "-BUSY" => refused += 1,
+                    other => panic!("{dispatch}: {other}"),
+                }
+            }
+        }
+        server.worker(0).cont()?;
+        for talk in &mut talks {
+            talk.expect_answer("echo behind", "behind")?;
+        }
+        drop(talks);
+        let books = server.stop_and_report()?.books()?;
+        assert_eq!((books.refused, books.detail("closed_overloaded")), (refused, 0), "{books}");
+        let nobody_else = workers == 1;
+        assert_eq!(refused == 16, nobody_else, "{dispatch}: the other one serves: {books}");
+    }
     Ok(())
 }

@@ -138,13 +138,17 @@ impl Reactor {
         if self.clients.brain.queue_due().is_none_or(|due| due > self.clients.now) {
             return;
         }
-        for _ in 0..self.destinations.slots().count().max(1) {
+        // Each may have to be recalled once; who came back from the last one is refused behind that.
+        for _ in 0..=self.destinations.slots().count() {
             let taken = |lane| self.destinations.get(lane).map_or(0, Destination::taken);
             let Some(lane) = self.clients.brain.refuse_overdue(self.clients.now, taken) else {
-                return;
+                break;
             };
             self.recall(lane);
         }
+        // Before anything is given: a worker that seems to have nothing to do would be given them
+        // again, and they would wait for it without an end.
+        self.clients.carry_out();
     }
 
     /// Tells the master when clients wait for a worker.
