@@ -144,7 +144,7 @@ pub(super) const ROWS: &[OptionInfo] = &[
         kind: Kind::Integer { min: 0, max: GROUPS_MAX },
         default: "65536",
         unit: "groups",
-        why: "Their names and members take memory of the master, about 200 bytes for each group, \
+        why: "Their names and members take memory of the master, about 230 bytes for each group, \
               and clients may be able to choose names.",
         effect: "Most groups that have members, at each reactor; a session that would begin one \
                  more does not join. With `mode = base` at each worker.",
