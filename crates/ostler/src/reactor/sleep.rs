@@ -138,7 +138,7 @@ impl Reactor {
         if self.clients.brain.queue_due().is_none_or(|due| due > self.clients.now) {
             return;
         }
-        // Each may have to be recalled once; who came back from the last one is refused behind that.
+        // Each may have to be recalled once; who came back from the last is refused behind that.
         for _ in 0..=self.destinations.slots().count() {
             let taken = |lane| self.destinations.get(lane).map_or(0, Destination::taken);
             let Some(lane) = self.clients.brain.refuse_overdue(self.clients.now, taken) else {
