@@ -8,6 +8,9 @@ use super::context::WorkerContext;
 use crate::api::message::Message;
 use crate::sys::{poll, signal};
 
+/// Answers that nobody waits for, taken between two looks at the time and at the manager.
+const ANSWERS_PER_LOOK_MAX: usize = 64;
+
 impl WorkerContext {
     /// Whether a process that serves nobody was told to leave. Workers are told by their loop,
     /// between two deliveries.
@@ -40,10 +43,7 @@ impl WorkerContext {
         loop {
             self.say_wishes();
             self.hear_manager();
-            // Results of tasks: nobody waits for them any more.
-            while let Ok(Some(result)) = self.next_answer() {
-                let _ = self.tasks.is_over(&result);
-            }
+            let has_more = self.let_answers_go();
             if is_over() {
                 return true;
             }
@@ -54,11 +54,24 @@ impl WorkerContext {
             if left.is_some_and(|left| left.is_zero()) {
                 return true;
             }
+            if has_more {
+                continue;
+            }
             if let Err(error) = self.sleep(left) {
                 tracing::error!(%error, "cannot wait");
                 return false;
             }
         }
+    }
+
+    /// Takes results of tasks for which nobody waits any more; whether there may be more. A task
+    /// that tells one after the other keeps nobody from its time or its end.
+    fn let_answers_go(&self) -> bool {
+        for _ in 0..ANSWERS_PER_LOOK_MAX {
+            let Ok(Some(result)) = self.next_answer() else { return false };
+            let _ = self.tasks.is_over(&result);
+        }
+        true
     }
 
     /// Sleeps until something happens.
