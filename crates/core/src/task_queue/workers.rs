@@ -10,6 +10,9 @@ use crate::ids::{LaneSlot, Slot};
 const WORK_FIRST_NS: Nanos = 1_000;
 /// A task may wait so long behind another one, while a worker idles.
 const RECALL_AFTER_NS: Nanos = 1_000_000;
+/// A worker that has not begun with its only task for so long is stopped, or gets no processor: the
+/// task is taken back as well.
+const STOPPED_AFTER_NS: Nanos = 100_000_000;
 
 /// One worker.
 #[derive(Debug)]
@@ -147,7 +150,7 @@ impl TaskWorker {
     /// Whether something may wait behind something else: also behind what goes on after a callback,
     /// which may block the worker.
     const fn has_a_queue(&self) -> bool {
-        self.in_hand > 0 && self.in_hand + self.deferred > 1 && !self.is_leaving
+        self.in_hand > 0 && self.in_hand + self.deferred > 1
     }
 
     /// Whether a callback runs here or is to come: what says that it is over matters.
@@ -223,7 +226,7 @@ impl Workers {
         Some(LaneSlot(index as u32))
     }
 
-    /// Who has something that waits behind something else, while another one idles.
+    /// Who has something that it does not begin with, while another one idles.
     pub(super) fn recall_candidate(
         &self,
         taken: impl Fn(LaneSlot) -> u64,
@@ -234,13 +237,16 @@ impl Workers {
             return None;
         }
         let of = |(index, place): (usize, &Option<TaskWorker>)| {
-            let worker = place.as_ref().filter(|worker| worker.has_a_queue())?;
+            let worker =
+                place.as_ref().filter(|worker| worker.in_hand > 0 && !worker.is_leaving)?;
             let lane = LaneSlot(index as u32);
             // Neither one whose parts are on their way, nor one that is for this worker alone: what
             // stands behind that may go elsewhere.
             let may_go = |entry: &&Entry| entry.position != NOT_WRITTEN && is_movable(entry);
             let oldest = worker.entries.unstarted(taken(lane)).find(may_go)?;
-            Some((lane, oldest.given_at.saturating_add(RECALL_AFTER_NS)))
+            let is_behind = worker.has_a_queue();
+            let patience = if is_behind { RECALL_AFTER_NS } else { STOPPED_AFTER_NS };
+            Some((lane, oldest.given_at.saturating_add(patience)))
         };
         self.places.iter().enumerate().filter_map(of).min_by_key(|(_, due)| *due)
     }

@@ -6,7 +6,7 @@ use ostler_testkit::{DEADLINE, KillEvery, Signal, TestResult, wait_until};
 
 use crate::deaths::{KILL_EVERY, deadly};
 use crate::foreman::{ask_before_death, foreman, heir_hears_of_all, start};
-use crate::support::check;
+use crate::support::{check, wait_lines};
 use crate::talk::Talk;
 
 /// What is asked in a package that is delivered again is asked once: with what was sent, or not.
@@ -120,4 +120,24 @@ fn a_task_that_goes_on_behind_its_callback_keeps_no_worker() -> TestResult {
     })?;
     talk.expect_answer("wait 20000 let-go", "gone")?;
     server.stop()
+}
+
+/// Nobody is called back, and nothing is kept for it.
+#[test]
+fn who_asked_for_a_task_that_is_dropped_does_not_wait_for_it() -> TestResult {
+    let builder = deadly(1, 1).set("task_crash_policy", "drop").set("drain_timeout_ms", 600_000);
+    let server = start(builder, 1)?;
+    let mut talk = Talk::new(&server)?;
+    for (number, order) in [(1, "then"), (2, "report")] {
+        talk.expect_answer(&format!("{order} abort"), &format!("asked {number}"))?;
+        wait_lines(&server, "worker died", number)?;
+    }
+    // The next thing that it hears is this.
+    talk.expect_answer("wait 20000 attempt", "1")?;
+    let asker = server.worker(0);
+    server.signal(Signal::USR1);
+    asker.wait_gone(DEADLINE)?;
+    talk.expect_answer("wait 20000 attempt", "1")?;
+    let tasks = server.stop_and_report()?.tasks()?;
+    check((tasks.dropped, tasks.failed, tasks.open()) == (2, 0, 0), format!("{tasks:?}"))
 }

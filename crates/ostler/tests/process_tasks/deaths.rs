@@ -41,26 +41,6 @@ fn what_becomes_of_a_task_whose_worker_dies_is_the_policy() -> TestResult {
     Ok(())
 }
 
-/// Nobody is called back, and nothing is kept for it.
-#[test]
-fn who_asked_for_a_task_that_is_dropped_does_not_wait_for_it() -> TestResult {
-    let builder = deadly(1, 1).set("task_crash_policy", "drop").set("drain_timeout_ms", 600_000);
-    let server = start(builder, 1)?;
-    let mut talk = Talk::new(&server)?;
-    for (number, order) in [(1, "then"), (2, "report")] {
-        talk.expect_answer(&format!("{order} abort"), &format!("asked {number}"))?;
-        wait_lines(&server, "worker died", number)?;
-    }
-    // The next thing that it hears is this.
-    talk.expect_answer("wait 20000 attempt", "1")?;
-    let asker = server.worker(0);
-    server.signal(ostler_testkit::Signal::USR1);
-    asker.wait_gone(ostler_testkit::DEADLINE)?;
-    talk.expect_answer("wait 20000 attempt", "1")?;
-    let tasks = server.stop_and_report()?.tasks()?;
-    check((tasks.dropped, tasks.failed, tasks.open()) == (2, 0, 0), format!("{tasks:?}"))
-}
-
 #[test]
 fn a_task_that_kills_every_worker_is_given_up() -> TestResult {
     let builder = deadly(1, 1).set("task_crash_policy", "redeliver").set("task_attempts_max", 3);

@@ -63,6 +63,25 @@ fn nothing_waits_behind_a_slow_task_while_a_worker_idles() -> TestResult {
     server.stop()
 }
 
+/// It seems to have nothing to do, and would be given every other task for ever.
+#[test]
+fn nothing_waits_for_a_worker_that_is_stopped_while_another_one_idles() -> TestResult {
+    let server = start(foreman(1, 2), 1)?;
+    wait_lines(&server, "takes tasks", 2)?;
+    let mut talk = Talk::new(&server)?;
+    talk.expect_answer("wait 20000 echo before", "before")?;
+    let workers = server.task_workers();
+    let [stopped, other] = &workers[..] else { return check(false, "there are two") };
+    stopped.stop()?;
+    for _ in 0..4 {
+        let answer = talk.ask("wait 20000 whoami")?;
+        check(answer.ends_with(&format!(" {}", other.pid())), answer)?;
+    }
+    stopped.cont()?;
+    talk.expect_answer("wait 20000 echo behind", "behind")?;
+    server.stop()
+}
+
 #[test]
 fn high_comes_before_normal_before_low() -> TestResult {
     // One at a time, so that the order is that of the queue.

@@ -88,8 +88,9 @@ fn a_deferred_task_does_not_end_of_the_deadline_of_another_one() {
         (told, queue.take_settled())
     };
     let (died, late) = (Some(TaskEnd::WorkerDied), Some(TaskEnd::PastDeadline));
+    let ends = Some(TaskEnd::ServerEnds);
     assert_eq!(after(false), (vec![(2, late), (1, died)], vec![2, 1]));
-    assert_eq!(after(true), (vec![(2, late), (1, None)], vec![2]));
+    assert_eq!(after(true), (vec![(2, late), (1, ends)], vec![2]));
 }
 
 #[test]
