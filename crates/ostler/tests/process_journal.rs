@@ -136,6 +136,7 @@ fn kills_at_any_moment_lose_nothing_that_was_kept() -> TestResult {
     // Whatever comes back was in hand or on its way when a master was killed: a few each time.
     let again: u64 = runs.values().map(|runs| runs - 1).sum();
     let most = 4 * kills.unwrap_or(KILLS);
+    println!("{} of {next} tasks were said to be kept, {again} run again", kept.len());
     check(again <= most, format!("{again} runs too many of {}", runs.len()))
 }
 
