@@ -88,6 +88,8 @@ fn what_was_asked_in_a_slot_that_is_taken_away_is_nobodys() -> TestResult {
     let builder = builder.set("crash_policy", "drop").set("task_result_to", "successor");
     let server = start(builder, 2)?;
     let mut talk = Talk::new(&server)?;
+    // A reactor hears of a worker a moment after the log does.
+    wait_until("both workers to serve", || talk.ask("whoami").ok() != talk.ask("whoami").ok())?;
     let gate = server.directory().join("gate");
     let asked = [(); 2].map(|()| talk.ask(&format!("report gate {}", gate.display())));
     check(asked.iter().all(|it| it.as_deref().is_ok_and(|it| it == "asked 1")), "one of each")?;
