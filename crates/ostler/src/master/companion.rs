@@ -2,18 +2,19 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use ostler_core::event_queue::EventQueue;
 use ostler_core::ids::{ProcessKey, ProcessKind};
 use ostler_core::{Millis, shutdown};
 
 use super::event_loop::{COMPANION, Master};
+use super::watched::Watched;
 use crate::control::{
     Channel, DeathNotice, FromCompanion, Received, ReloadPart, ServerEvent, ShortText, ToCompanion,
 };
 use crate::sys::control_socket;
-use crate::sys::epoll::{Epoll, Interest};
+use crate::sys::epoll::Epoll;
 
 /// Most events that wait for the companion: a crash storm of minutes. What comes beyond them is
 /// told to nobody.
@@ -46,16 +47,7 @@ struct Process {
     key: ProcessKey,
     link: Channel<ToCompanion, FromCompanion>,
     is_ready: bool,
-    /// What its socket is watched for; `None`: it is closed, and ready all the time.
-    watched_for: Option<Interest>,
-}
-
-impl Process {
-    fn watch_no_more(&mut self, epoll: &Epoll) {
-        if self.watched_for.take().is_some() {
-            let _ = epoll.remove(self.link.as_fd());
-        }
-    }
+    watched: Watched,
 }
 
 #[derive(Default)]
@@ -105,10 +97,7 @@ impl Companion {
     fn watch(&mut self, epoll: &Epoll) {
         let Some(process) = &mut self.process else { return };
         let wanted = process.link.interest();
-        let is_new = process.watched_for.is_some_and(|watched_for| watched_for != wanted);
-        if is_new && epoll.modify(&process.link, COMPANION, wanted).is_ok() {
-            process.watched_for = Some(wanted);
-        }
+        process.watched.follow(wanted, &process.link, COMPANION, epoll);
     }
 
     /// When what it is to be told is tried again.
@@ -128,7 +117,7 @@ impl Companion {
     /// Its process is gone, or never came.
     fn lost(&mut self, key: ProcessKey, epoll: &Epoll) {
         let Some(mut process) = self.process.take_if(|process| process.key == key) else { return };
-        process.watch_no_more(epoll);
+        process.watched.end(&process.link, epoll);
         self.leaving.take_if(|leaving| *leaving == key);
         if let Some(Told { event, .. }) = self.queue.receiver_died() {
             tracing::error!(?event, "every companion dies of this event, it is given up");
@@ -150,7 +139,7 @@ impl Companion {
                 Ok(Received::Nothing) => return true,
                 // It dies, which is told, or its code has closed what it does not know.
                 Ok(Received::Closed) => {
-                    process.watch_no_more(epoll);
+                    process.watched.end(&process.link, epoll);
                     return true;
                 }
                 Err(_) => return false,
@@ -203,9 +192,9 @@ impl Master {
         let companion = self.companion.as_mut().filter(|_| key.kind == ProcessKind::Companion);
         let Some(companion) = companion else { return Ok(None) };
         let (near, far) = control_socket::pair()?;
-        self.epoll.add(&near, COMPANION, Interest::READ)?;
+        let watched = Watched::begin(&near, COMPANION, &self.epoll)?;
         let link = Channel::new(near);
-        let process = Process { key, link, is_ready: false, watched_for: Some(Interest::READ) };
+        let process = Process { key, link, is_ready: false, watched };
         companion.process = Some(process);
         Ok(Some(far))
     }
@@ -320,12 +309,11 @@ mod tests {
             !events.is_empty()
         };
         let (near, far) = control_socket::pair().unwrap();
-        epoll.add(&near, COMPANION, Interest::READ).unwrap();
+        let watched = Watched::begin(&near, COMPANION, &epoll).unwrap();
         let key = ProcessKey { kind: ProcessKind::Companion, ..ProcessKey::event(0, 1) };
-        let watched_for = Some(Interest::READ);
         let mut companion = Companion::new();
         let link = Channel::new(near);
-        companion.process = Some(Process { key, link, is_ready: true, watched_for });
+        companion.process = Some(Process { key, link, is_ready: true, watched });
         drop(far);
         assert!(is_seen());
         assert!(companion.hear(&epoll), "that is no nonsense");

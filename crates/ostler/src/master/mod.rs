@@ -47,6 +47,7 @@ mod size;
 mod start;
 mod stop;
 mod succession;
+mod watched;
 mod worker;
 
 pub(crate) use check::check;

@@ -13,7 +13,8 @@ use super::SeatToken;
 use super::introductions::{HOLD_MS, Introductions};
 use crate::base::commons::read_books;
 use crate::control::{Channel, FromProcess, ToProcess};
-use crate::sys::epoll::{Epoll, Interest};
+use crate::master::watched::Watched;
+use crate::sys::epoll::Epoll;
 use crate::sys::pidfd::PidFd;
 
 /// A process, from the time that it is asked for to its death.
@@ -34,8 +35,7 @@ pub(super) struct Seat {
     introductions: Introductions,
     /// It is told then what it shows clients of encrypted ports: it could not be before.
     certificates_at: Option<Millis>,
-    /// What its link is watched for; `None`: for nothing, because it has not begun or is over.
-    watched_for: Option<Interest>,
+    watched: Watched,
 }
 
 /// Who reads the datagrams of a slot.
@@ -63,32 +63,25 @@ impl Seat {
             board: None,
             introductions: Introductions::default(),
             certificates_at: None,
-            watched_for: None,
+            watched: Watched::default(),
         }
     }
 
     /// Begins to watch its link, at the seat with this number.
     pub(super) fn begin_to_watch(&mut self, number: usize, epoll: &Epoll) -> io::Result<()> {
-        epoll.add(&self.link, SeatToken::Link(number).pack(), Interest::READ)?;
-        self.watched_for = Some(Interest::READ);
+        self.watched = Watched::begin(&self.link, SeatToken::Link(number).pack(), epoll)?;
         Ok(())
     }
 
     /// Watches for room while something waits for that, and no longer: it is there all the time.
     fn watch_link(&mut self, number: usize, epoll: &Epoll) {
-        let wanted = self.link.interest();
-        let is_new = self.watched_for.is_some_and(|watched_for| watched_for != wanted);
         let token = SeatToken::Link(number).pack();
-        if is_new && epoll.modify(&self.link, token, wanted).is_ok() {
-            self.watched_for = Some(wanted);
-        }
+        self.watched.follow(self.link.interest(), &self.link, token, epoll);
     }
 
     /// Nothing is heard or told any more: its end is told by its pidfd.
     pub(super) fn end_link(&mut self, epoll: &Epoll) {
-        if self.watched_for.take().is_some() {
-            let _ = epoll.remove(&self.link);
-        }
+        self.watched.end(&self.link, epoll);
     }
 
     pub(super) const fn key(&self) -> ProcessKey {

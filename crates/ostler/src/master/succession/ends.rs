@@ -46,10 +46,10 @@ impl Master {
         let _ = new.map(|new| self.epoll.remove(&new.pidfd));
         if self.succeeding.state.has_left() {
             tracing::warn!(pid, ended, "the new master is gone, this one accepts nobody any more");
-        } else if let Some(Err(error)) = self.pid_file.as_mut().map(|file| file.claim_again()) {
-            tracing::error!(%error, "the pid file is lost");
-        }
-        if !self.succeeding.state.has_left() {
+        } else {
+            if let Some(Err(error)) = self.pid_file.as_mut().map(|file| file.claim_again()) {
+                tracing::error!(%error, "the pid file is lost");
+            }
             self.call_operators_back(pid);
         }
         self.on_succession(Event::Lost, &ended, now);
